@@ -1,0 +1,89 @@
+# Every verb a contributor needs. `make help` lists them.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# A bare environment (a container, a service account) still gets a home, and so
+# a build cache, and finds a Go that was unpacked in its usual place.
+ifeq ($(strip $(HOME)),)
+export HOME := $(shell getent passwd "$$(id -u)" | cut -d: -f6)
+endif
+export PATH := $(PATH):/usr/local/go/bin:$(HOME)/go/bin
+
+# The version comes from the tags; outside a git checkout it is "dev".
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TAGS := duckdb_arrow
+E2E_TAGS := e2e duckdb_arrow
+BUILD_FLAGS := -trimpath -buildvcs=false
+LDFLAGS := -X main.version=$(VERSION)
+
+FUZZTIME ?= 30s
+BENCH ?= .
+BENCHCOUNT ?= 10
+E2E_TIMEOUT := 25m
+UNIT_TIMEOUT := 10m
+RACE_TIMEOUT := 15m
+
+STEP := scripts/step.sh
+
+.PHONY: help setup build demo test unit unit-nocgo race e2e bench bench-compare fuzz lint fmt check generate
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing to build and test (safe to repeat)
+	@$(STEP) 'setup' scripts/setup.sh
+
+build: ## build bin/cdc
+	@$(STEP) 'build bin/cdc $(VERSION)' env CGO_ENABLED=1 \
+		go build $(BUILD_FLAGS) -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/cdc ./cmd/cdc
+
+demo: setup build ## show the product on a real, busy database
+	@bin/cdc demo
+
+test: export CDC_TEST_REQUIRE := 1
+test: ## everything CI runs; a missing server is a failure
+	@start=$$SECONDS; \
+	for target in setup build lint unit unit-nocgo race e2e; do $(MAKE) $$target; done; \
+	echo "all passed in $$((SECONDS - start)) s"
+
+unit: ## unit tests with SQL; fuzz seeds run with them
+	@$(STEP) 'unit tests' go test -tags '$(TAGS)' -timeout $(UNIT_TIMEOUT) ./...
+
+unit-nocgo: ## unit tests of the build without SQL
+	@$(STEP) 'unit tests without cgo' env CGO_ENABLED=0 go test -timeout $(UNIT_TIMEOUT) ./...
+
+race: ## the log and the sources under the race detector
+	@$(STEP) 'race detector' env CGO_ENABLED=1 go test -race -timeout $(RACE_TIMEOUT) ./changelog/... ./sources/...
+
+e2e: ## the built binary against real servers
+	@$(STEP) 'end to end' env CDC_TEST_REQUIRE=1 \
+		go test -tags '$(E2E_TAGS)' -timeout $(E2E_TIMEOUT) ./e2e/...
+
+bench: build ## benchmarks; BENCH=pattern narrows them
+	@$(STEP) 'micro benchmarks' go test -tags '$(TAGS)' -run '^$$' -bench '$(BENCH)' -benchmem ./...
+	@$(STEP) 'end to end benchmarks' env CDC_TEST_REQUIRE=1 \
+		go test -tags '$(E2E_TAGS)' -timeout $(E2E_TIMEOUT) -run '^$$' -bench '$(BENCH)' -benchtime 1x ./e2e/...
+
+bench-compare: ## compare with another revision: make bench-compare REF=main
+	@TAGS='$(TAGS)' BENCH='$(BENCH)' COUNT=$(BENCHCOUNT) scripts/bench-compare.sh '$(REF)'
+
+fuzz: ## each fuzz target for FUZZTIME (30s)
+	@TAGS='$(TAGS)' FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+lint: ## format, vet and static analysis
+	@$(STEP) 'lint' scripts/lint.sh
+
+fmt: ## rewrite Go files in the one format
+	@go -C tools build -buildvcs=false -o ../bin/tools/ tool
+	@find . -name '*.go' -not -path './bin/*' -not -path '*/testdata/*' -exec bin/tools/gofumpt -w {} +
+
+generate: ## rewrite what is generated from the code
+	@go generate ./...
+	@go test . -run '^TestGuaranteeProofs$$' -count 1 -rewrite
+
+check: generate ## fail when generated files or go.mod are not up to date
+	@go mod tidy
+	@go -C tools mod tidy
+	@git diff --exit-code
