@@ -188,7 +188,7 @@ func (b *Builder) finishVariable(i int) {
 		return
 	}
 	// Layout.Row refuses such a value, so it must not get into a log.
-	if value := b.buf[start+int(b.end):]; k == Decimal && !ValidDecimal(value) || k == Bit && !validBits(value) {
+	if k == Decimal && !ValidDecimal(b.buf[start+int(b.end):]) || k == Bit && !validBits(b.buf[start+int(b.end):]) {
 		b.fail(i, "this value")
 		return
 	}

@@ -116,7 +116,7 @@ func appendWireDigits(dst, digits []byte, negative bool, scale, weight int) ([]b
 	if weight < minDecimalWeight {
 		return dst, fmt.Errorf("%w: numeric with weight %d", ErrDecimal, weight)
 	}
-	if last := binary.BigEndian.Uint16(digits[len(digits)-2:]); shownScale(len(digits)/2, weight, last) > scale {
+	if last := binary.BigEndian.Uint16(digits[len(digits)-2:]); hidesDigits(len(digits)/2, weight, last, scale) {
 		return dst, fmt.Errorf("%w: numeric has digits beyond its scale %d", ErrDecimal, scale)
 	}
 	start := len(dst)
@@ -163,7 +163,7 @@ func ValidDecimal(packed []byte) bool {
 		}
 	}
 	last := d.digit(d.len() - 1)
-	return d.digit(0) != 0 && last != 0 && shownScale(d.len(), d.weight, last) <= d.scale
+	return d.digit(0) != 0 && last != 0 && !hidesDigits(d.len(), d.weight, last, d.scale)
 }
 
 // ReadDecimal takes a packed decimal apart; the digits are appended to digits. It reports false for bytes that are no decimal.
@@ -328,6 +328,12 @@ func shownScale(n, weight int, last uint16) int {
 		after--
 	}
 	return after
+}
+
+// hidesDigits reports whether n groups down to the last one, which is not zero, need more digits after the point than scale.
+func hidesDigits(n, weight int, last uint16, scale int) bool {
+	over := decimalGroupWidth*(n-1-weight) - scale
+	return over >= decimalGroupWidth || over > 0 && uint64(last)%pow10[over] != 0
 }
 
 func signByte(negative bool) byte {
