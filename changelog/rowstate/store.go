@@ -1,0 +1,321 @@
+package rowstate
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cdc/changelog"
+	"cdc/schema"
+)
+
+// checkpointBytes is how much the store takes in between two checkpoints; a restart replays the log from the last one.
+const checkpointBytes = 64 << 20
+
+// Key spaces of the key-value store.
+const (
+	spaceMeta = 0x00
+	spaceRows = 0x01
+	spaceOpen = 0x02 // rows of the open transaction that did not fit in memory
+)
+
+var checkpointKey = []byte{spaceMeta, 'c'}
+
+// Options say where a Store lives.
+type Options struct {
+	// Dir is the folder of the store, made when missing. Empty keeps it in memory.
+	Dir string
+	// Log is what the store is derived from, and Source the source whose units it follows: each source has a store of its own.
+	Log    changelog.Log
+	Source changelog.SourceID
+}
+
+// Store keeps rows by table and key. Only effects of durable units reach its files; what is newer waits in layers above them, so
+// that a crash can never leave it ahead of the log. It is safe for concurrent use, but for transactions of one source, which
+// follow one another.
+type Store struct {
+	db     *pebble.DB
+	log    changelog.Log
+	source changelog.SourceID
+
+	mu     sync.Mutex              // guards the fields below
+	holds  map[schema.TableID]bool // tables that may have a row here; all others need no look-up
+	layers []*layer                // committed and not durable, oldest first
+	taken  int                     // bytes since the last checkpoint
+	err    error                   // the first failed write, which sticks
+}
+
+// layer is what one transaction changes: rows by key (nil: gone) over tables emptied first.
+type layer struct {
+	commit    changelog.Offset
+	truncated map[schema.TableID]bool
+	rows      map[string][]byte
+	bytes     int
+	spilled   bool // rows of the transaction lie in spaceOpen as well
+}
+
+func newLayer() *layer {
+	return &layer{truncated: map[schema.TableID]bool{}, rows: map[string][]byte{}}
+}
+
+// Open opens the store and brings it up to the log's end. A store that cannot be read is made again from the log.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := open(ctx, o)
+	if err == nil || o.Dir == "" || ctx.Err() != nil {
+		return s, err
+	}
+	if removeErr := os.RemoveAll(o.Dir); removeErr != nil {
+		return nil, errors.Join(err, removeErr)
+	}
+	return open(ctx, o)
+}
+
+func open(ctx context.Context, o Options) (*Store, error) {
+	options := &pebble.Options{DisableWAL: true, Logger: silent{}}
+	dir := o.Dir
+	if dir == "" {
+		options.FS, dir = vfs.NewMem(), "rowstate"
+	}
+	db, err := pebble.Open(dir, options)
+	if err != nil {
+		return nil, fmt.Errorf("open row state: %w", err)
+	}
+	s := &Store{db: db, log: o.Log, source: o.Source, holds: map[schema.TableID]bool{}}
+	if err := s.catchUp(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("rebuild row state: %w", err), db.Close())
+	}
+	return s, nil
+}
+
+// silent keeps the key-value store's own messages out of ours; its errors come back through its calls.
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf(format, args...))
+}
+
+// catchUp applies the units after the checkpoint.
+func (s *Store) catchUp(ctx context.Context) error {
+	if err := s.db.DeleteRange([]byte{spaceOpen}, []byte{spaceOpen + 1}, pebble.NoSync); err != nil {
+		return err
+	}
+	if err := s.findTables(); err != nil {
+		return err
+	}
+	from, err := s.checkpoint()
+	if err != nil {
+		return err
+	}
+	bounds := s.log.Bounds()
+	if from+1 >= bounds.Next {
+		return nil
+	}
+	cursor, err := s.log.Cursor(changelog.CursorOptions{From: from + 1, To: bounds.Next - 1})
+	if err != nil {
+		return err
+	}
+	defer cursor.Close()
+	for {
+		unit, err := cursor.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return s.Durable(bounds.Next - 1)
+		}
+		if err != nil {
+			return err
+		}
+		if unit.Meta.Source != s.source {
+			continue
+		}
+		if err := s.replay(unit); err != nil {
+			return err
+		}
+	}
+}
+
+// findTables notes the tables that have rows in the store.
+func (s *Store) findTables() error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceRows}, UpperBound: []byte{spaceRows + 1}})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok && len(it.Key()) >= 5; {
+		id := schema.TableID(binary.BigEndian.Uint32(it.Key()[1:]))
+		s.holds[id] = true
+		ok = it.SeekGE(tablePrefix(spaceRows, id+1))
+	}
+	return it.Error()
+}
+
+// mayHold reports whether the store or an open transaction may have a row of the table.
+func (s *Store) mayHold(id schema.TableID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holds[id]
+}
+
+// replay applies one unit of the log, whose rows are complete.
+func (s *Store) replay(unit *changelog.Unit) error {
+	tx := s.Begin()
+	err := unit.CatalogRecords(func(_ changelog.Offset, record []byte) error {
+		if state, ok := changelog.AsTableState(record); ok && state.State == changelog.TableCopied {
+			return tx.Truncate(state.Table)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var c changelog.Change
+	for {
+		ok, err := unit.Next(&c)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if err := tx.replay(&c); err != nil {
+			return err
+		}
+	}
+	tx.Commit(unit.Meta.Commit())
+	return s.Durable(unit.Meta.Commit())
+}
+
+func (s *Store) checkpoint() (changelog.Offset, error) {
+	value, closer, err := s.db.Get(checkpointKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer closer.Close()
+	if len(value) != 8 {
+		return 0, fmt.Errorf("checkpoint of %d bytes", len(value))
+	}
+	n := changelog.Offset(binary.LittleEndian.Uint64(value))
+	if n >= s.log.Bounds().Next {
+		return 0, fmt.Errorf("checkpoint %d is after the log's end %d", n, s.log.Bounds().Next)
+	}
+	return n, nil
+}
+
+// Durable says that the log is durable up to n: what was committed up to there may reach the store's files.
+func (s *Store) Durable(n changelog.Offset) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	for len(s.layers) > 0 && s.layers[0].commit <= n {
+		if s.err = s.settle(s.layers[0]); s.err != nil {
+			return fmt.Errorf("write row state: %w", s.err)
+		}
+		s.taken += s.layers[0].bytes
+		s.layers = s.layers[1:]
+	}
+	if s.taken < checkpointBytes {
+		return nil
+	}
+	if s.err = s.mark(n); s.err != nil {
+		return fmt.Errorf("checkpoint row state: %w", s.err)
+	}
+	s.taken = 0
+	return nil
+}
+
+// mark makes everything so far durable, with the offset that it reaches.
+func (s *Store) mark(n changelog.Offset) error {
+	if err := s.db.Set(checkpointKey, binary.LittleEndian.AppendUint64(nil, uint64(n)), pebble.NoSync); err != nil {
+		return err
+	}
+	return s.db.Flush()
+}
+
+// settle moves a layer down into the store.
+func (s *Store) settle(l *layer) error {
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	for id := range l.truncated {
+		if err := batch.DeleteRange(tablePrefix(spaceRows, id), tablePrefix(spaceRows, id+1), nil); err != nil {
+			return err
+		}
+	}
+	if l.spilled {
+		if err := batch.Commit(pebble.NoSync); err != nil {
+			return err
+		}
+		if err := s.settleSpilled(); err != nil {
+			return err
+		}
+		batch.Reset()
+	}
+	for key, row := range l.rows {
+		if err := putRow(batch, spaceRows, key, row); err != nil {
+			return err
+		}
+	}
+	return batch.Commit(pebble.NoSync)
+}
+
+// settleSpilled moves what a transaction spilled from spaceOpen to spaceRows, in batches of bounded size.
+func (s *Store) settleSpilled() error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceOpen}, UpperBound: []byte{spaceOpen + 1}})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		row := it.Value()
+		if len(row) == 0 {
+			row = nil
+		}
+		if err := putRow(batch, spaceRows, string(it.Key()[1:]), row); err != nil {
+			return err
+		}
+		if batch.Len() < spillBytes {
+			continue
+		}
+		if err := batch.Commit(pebble.NoSync); err != nil {
+			return err
+		}
+		batch.Reset()
+	}
+	if err := it.Error(); err != nil {
+		return err
+	}
+	if err := batch.DeleteRange([]byte{spaceOpen}, []byte{spaceOpen + 1}, nil); err != nil {
+		return err
+	}
+	return batch.Commit(pebble.NoSync)
+}
+
+// putRow writes a row, or that it is gone: in spaceRows by deleting it, in spaceOpen as an empty value, which hides a row below.
+func putRow(batch *pebble.Batch, space byte, key string, row []byte) error {
+	full := append([]byte{space}, key...)
+	if row == nil && space == spaceRows {
+		return batch.Delete(full, nil)
+	}
+	return batch.Set(full, row, nil)
+}
+
+// Close closes the store. What is not in a checkpoint is taken from the log again at the next Open.
+func (s *Store) Close() error { return s.db.Close() }
+
+// tablePrefix is what all keys of a table begin with.
+func tablePrefix(space byte, id schema.TableID) []byte {
+	return binary.BigEndian.AppendUint32([]byte{space}, uint32(id))
+}
