@@ -1,0 +1,322 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cdc/changelog"
+	"cdc/changelog/rowstate"
+	"cdc/schema"
+)
+
+// DefaultMaxClockSkew is how far a commit time may be ahead of its source's own clock and still move the log's clock.
+const DefaultMaxClockSkew = time.Minute
+
+// Writer puts one source's transactions into the log, whole. Its calls build the open transaction, which Commit appends and Abort
+// forgets; a transaction over changelog.SpillBytes goes to a side segment as it arrives. It completes columns that the source
+// did not send. It is for the goroutine that runs Source.Stream, but for CopyWriter.
+type Writer struct {
+	log     changelog.Log
+	state   *rowstate.Store
+	info    changelog.SourceInfo
+	maxSkew time.Duration
+
+	unit changelog.UnitBuilder
+	side changelog.SideWriter
+	// moved is the number of the open transaction's changes that the side segment holds.
+	moved uint64
+	tx    *rowstate.Tx
+	// versions are those that the open transaction has added to its catalog section.
+	versions map[schema.VersionID]bool
+	// scratch is reused for completed rows.
+	scratch []byte
+	// sourceTime is the source's own clock as last heard of.
+	sourceTime changelog.Micros
+	appended   func(changelog.Offset, changelog.Position)
+}
+
+// WriterOptions are what a Writer needs.
+type WriterOptions struct {
+	Log   changelog.Log
+	State *rowstate.Store
+	// Source names the source; ID, Epoch and Identity are those of the log when it knows the source already.
+	Source changelog.SourceInfo
+	// MaxClockSkew is DefaultMaxClockSkew when zero.
+	MaxClockSkew time.Duration
+	// Appended, when set, is called with every unit's commit offset and position right after it has been appended.
+	Appended func(changelog.Offset, changelog.Position)
+}
+
+// NewWriter makes a Writer for one source.
+func NewWriter(o WriterOptions) *Writer {
+	w := &Writer{log: o.Log, state: o.State, info: o.Source, maxSkew: o.MaxClockSkew, appended: o.Appended}
+	if w.maxSkew == 0 {
+		w.maxSkew = DefaultMaxClockSkew
+	}
+	if w.appended == nil {
+		w.appended = func(changelog.Offset, changelog.Position) {}
+	}
+	if known, ok := o.Log.Catalog().Source(o.Source.Name); ok {
+		w.info = known
+	}
+	w.versions = map[schema.VersionID]bool{}
+	w.unit.Reset(changelog.UnitTx)
+	return w
+}
+
+// Source is the source as the log knows it. Epoch 0 means that the log does not know it yet.
+func (w *Writer) Source() changelog.SourceInfo { return w.info }
+
+// Progress is how far the log holds the source.
+func (w *Writer) Progress() changelog.SourceProgress { return w.log.Catalog().Progress(w.info.ID) }
+
+// Log is the log that the writer appends to, for reading its catalog.
+func (w *Writer) Log() changelog.Log { return w.log }
+
+// Introduce records the source, or its next epoch, with what identifies it, and makes it durable. Nothing may be open.
+func (w *Writer) Introduce(ctx context.Context, kind string, identity []changelog.Fact) error {
+	next := changelog.SourceInfo{
+		ID: w.log.Catalog().NextSource(w.info.Name), Epoch: w.info.Epoch + 1, Name: w.info.Name, Kind: kind, Identity: identity,
+	}
+	var unit changelog.UnitBuilder
+	unit.Reset(changelog.UnitControl)
+	unit.Meta.Source, unit.Meta.Epoch = next.ID, next.Epoch
+	unit.AddSource(next)
+	n, err := w.log.Append(ctx, &unit)
+	if err != nil {
+		return fmt.Errorf("record source %s: %w", next.Name, err)
+	}
+	w.info = next
+	return w.log.WaitDurable(ctx, n)
+}
+
+// Register makes sure that the version of the table is known and travels with the open transaction when it is new. The returned
+// version is the one to pack rows in. t must be prepared.
+func (w *Writer) Register(t *schema.Table) *schema.Table {
+	t = w.log.Catalog().Register(w.info.Epoch, t)
+	w.carry(t)
+	return t
+}
+
+// carry adds the version to the open transaction unless a unit before it, or the transaction itself, has it.
+func (w *Writer) carry(t *schema.Table) {
+	if w.versions[t.Version] || w.log.Catalog().Logged(t.Version) {
+		return
+	}
+	w.versions[t.Version] = true
+	w.unit.AddTable(t)
+}
+
+// TableState adds the state of a table to the open transaction.
+func (w *Writer) TableState(s changelog.TableState) { w.unit.AddTableState(s) }
+
+// Row is one row change as a source sends it. The packed rows are copied.
+type Row struct {
+	Op    changelog.Op
+	Table *schema.Table
+	// Image says how much of the old row was sent.
+	Image changelog.Image
+	// Before and After are packed in Table's version; nil when there is none. After may have absent columns, which are
+	// completed.
+	Before, After []byte
+}
+
+// Change adds a row change to the open transaction.
+func (w *Writer) Change(r *Row) error {
+	w.carry(r.Table)
+	after, fromState, err := w.complete(r)
+	if err != nil {
+		return err
+	}
+	w.unit.RowChange(r.Op, r.Table, r.Image, r.Before, after, fromState)
+	return w.spill()
+}
+
+// complete fills the columns that the source did not send from the row's state.
+func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
+	if w.tx == nil {
+		w.tx = w.state.Begin()
+	}
+	out, fromState, err := w.tx.Apply(rowstate.Change{
+		Op: r.Op, Table: r.Table, Image: r.Image, Before: r.Before, After: r.After, Scratch: w.scratch[:0],
+	})
+	var missing *rowstate.MissingError
+	if errors.As(err, &missing) {
+		return nil, nil, &Stop{TableName: missing.Table, Stop: changelog.Stop{
+			Kind: changelog.StopCorrupt, Table: r.Table.ID, Detail: missing.Error(),
+			Remedy: "run 'cdc resolve " + w.info.Name + " --recopy' to copy the source again",
+		}}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if out == nil {
+		return r.After, nil, nil
+	}
+	w.scratch = out
+	return out, fromState, nil
+}
+
+// Truncate adds a truncate to the open transaction.
+func (w *Writer) Truncate(t *schema.Table, o changelog.TruncateOptions) error {
+	w.carry(t)
+	if w.tx == nil {
+		w.tx = w.state.Begin()
+	}
+	if err := w.tx.Truncate(t.ID); err != nil {
+		return err
+	}
+	w.unit.Truncate(t, o)
+	return w.spill()
+}
+
+// Message adds a logical message to the open transaction.
+func (w *Writer) Message(prefix, content []byte) error {
+	w.unit.Message(prefix, content)
+	return w.spill()
+}
+
+// spill moves the changes so far to the side segment once the transaction is too large for the main log.
+func (w *Writer) spill() error {
+	if w.unit.ChangeBytes() < changelog.SpillBytes && (w.side == nil || w.unit.ChangeBytes() < sideChunkBytes) {
+		return nil
+	}
+	return w.moveToSide()
+}
+
+// sideChunkBytes is the size of the pieces in which a spilled transaction reaches its side segment.
+const sideChunkBytes = 1 << 20
+
+func (w *Writer) moveToSide() error {
+	if w.side == nil {
+		side, err := w.log.NewSide()
+		if err != nil {
+			return fmt.Errorf("open side segment: %w", err)
+		}
+		w.side = side
+	}
+	total := w.unit.Changes()
+	if err := w.side.Write(w.unit.TakeChanges(), total-w.moved); err != nil {
+		return fmt.Errorf("write side segment: %w", err)
+	}
+	w.moved = total
+	return nil
+}
+
+// Commit is what a source says about a transaction when it commits.
+type Commit struct {
+	// Kind is UnitTx when zero.
+	Kind     changelog.UnitKind
+	Position changelog.Position
+	XID      uint64
+	Time     changelog.Micros
+}
+
+// Commit appends the open transaction and opens the next. A transaction without any change that concerns us is appended as
+// nothing at all, and Commit returns 0.
+func (w *Writer) Commit(ctx context.Context, c Commit) (changelog.Offset, error) {
+	if w.unit.IsEmpty() {
+		return 0, nil
+	}
+	if w.side != nil {
+		if err := w.sealSide(); err != nil {
+			return 0, err
+		}
+	}
+	m := &w.unit.Meta
+	if c.Kind != 0 {
+		m.Kind = c.Kind
+	}
+	m.Source, m.Epoch, m.XID, m.Position, m.CommitTime = w.info.ID, w.info.Epoch, c.XID, c.Position, c.Time
+	m.Clock = w.believed(c.Time, m)
+	n, err := w.log.Append(ctx, &w.unit)
+	if err != nil {
+		return 0, fmt.Errorf("append transaction at %q: %w", c.Position, err)
+	}
+	if w.tx != nil {
+		w.tx.Commit(n)
+		w.tx = nil
+	}
+	w.side = nil
+	w.reset()
+	w.appended(n, c.Position)
+	return n, nil
+}
+
+// sealSide moves what is left to the side segment and makes it durable.
+func (w *Writer) sealSide() error {
+	if err := w.moveToSide(); err != nil {
+		return err
+	}
+	ref, err := w.side.Seal()
+	if err != nil {
+		return fmt.Errorf("seal side segment: %w", err)
+	}
+	w.unit.SetSide(ref)
+	return nil
+}
+
+// believed is the commit time as far as it moves the clock: no more than maxSkew ahead of the source's own time.
+func (w *Writer) believed(t changelog.Micros, m *changelog.UnitMeta) changelog.Micros {
+	if w.sourceTime == 0 || t <= w.sourceTime+changelog.Micros(w.maxSkew.Microseconds()) {
+		return t
+	}
+	m.Flags |= changelog.FlagSkew
+	return w.sourceTime
+}
+
+// SourceTime tells the writer the source's own clock, as its keepalives or events show it.
+func (w *Writer) SourceTime(t changelog.Micros) { w.sourceTime = max(w.sourceTime, t) }
+
+// Abort forgets the open transaction.
+func (w *Writer) Abort() error {
+	var err error
+	if w.side != nil {
+		err = w.side.Discard()
+		w.side = nil
+	}
+	if w.tx != nil {
+		w.tx.Abort()
+		w.tx = nil
+	}
+	w.reset()
+	return err
+}
+
+func (w *Writer) reset() {
+	w.unit.Reset(changelog.UnitTx)
+	w.moved = 0
+	clear(w.versions)
+}
+
+// Tick records that the source's stream has reached the position at the time with nothing in flight. Nothing may be open.
+func (w *Writer) Tick(ctx context.Context, p changelog.Position, t changelog.Micros) (changelog.Offset, error) {
+	w.SourceTime(t)
+	var unit changelog.UnitBuilder
+	unit.Reset(changelog.UnitTick)
+	unit.Meta = changelog.UnitMeta{
+		Kind: changelog.UnitTick, Source: w.info.ID, Epoch: w.info.Epoch, Position: p, CommitTime: t, Clock: t,
+	}
+	n, err := w.log.Append(ctx, &unit)
+	if err != nil {
+		return 0, fmt.Errorf("append tick at %q: %w", p, err)
+	}
+	w.appended(n, p)
+	return n, nil
+}
+
+// Control appends catalog records of this source as one unit of its own and returns its offset: table versions and states that
+// no transaction carries, for instance. Nothing may be open.
+func (w *Writer) Control(ctx context.Context, add func(*changelog.UnitBuilder)) (changelog.Offset, error) {
+	var unit changelog.UnitBuilder
+	unit.Reset(changelog.UnitControl)
+	unit.Meta.Source, unit.Meta.Epoch = w.info.ID, w.info.Epoch
+	add(&unit)
+	n, err := w.log.Append(ctx, &unit)
+	if err != nil {
+		return 0, fmt.Errorf("append control record: %w", err)
+	}
+	return n, nil
+}
