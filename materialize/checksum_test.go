@@ -1,0 +1,107 @@
+package materialize
+
+import (
+	"errors"
+	"testing"
+
+	"cdc/schema"
+)
+
+func checksumTable(t testing.TB) *schema.Table {
+	table := &schema.Table{Source: "s", Schema: "p", Name: "t", Identity: schema.IdentityKey, Columns: []schema.Column{
+		{ID: 1, Name: "id", Kind: schema.Int32, SQLType: "integer", Key: 1},
+		{ID: 2, Name: "n", Kind: schema.Decimal, SQLType: "numeric"},
+		{ID: 3, Name: "a", Kind: schema.Text, SQLType: "text"},
+		{ID: 4, Name: "b", Kind: schema.Text, SQLType: "text"},
+	}}
+	if err := table.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+func sumOf(t testing.TB, table *schema.Table, rows ...[]string) *Checksum {
+	var c Checksum
+	for _, row := range rows {
+		c.Add(table, view(table, pack(t, table, row...)))
+	}
+	return &c
+}
+
+func TestG6ChecksumIsThatOfTheRowsWhateverTheirOrder(t *testing.T) {
+	table := checksumTable(t)
+	a, b := []string{"1", "1.50", "x", "y"}, []string{"2", "", "xy", ""}
+	base := sumOf(t, table, a, b)
+	if !base.Equal(sumOf(t, table, b, a)) {
+		t.Error("the order counts")
+	}
+	if !base.Equal(sumOf(t, table, []string{"1", "1.5", "x", "y"}, b)) {
+		t.Error("the scale of a decimal counts")
+	}
+	for what, rows := range map[string][][]string{
+		"a row less":            {a},
+		"a row twice":           {a, a},
+		"another value":         {{"1", "1.51", "x", "y"}, b},
+		"a moved boundary":      {{"1", "1.50", "xy", ""}, b},
+		"null for a value":      {{"1", "", "x", "y"}, b},
+		"absent for null":       {a, {"2", "-", "xy", ""}},
+		"columns the other way": {{"1", "1.50", "y", "x"}, b},
+	} {
+		if base.Equal(sumOf(t, table, rows...)) {
+			t.Errorf("%s does not count", what)
+		}
+	}
+	if got, want := base.String(), "(2 rows)"; len(got) != 32+1+len(want) {
+		t.Errorf("printed as %q", got)
+	}
+}
+
+func streamOf(t testing.TB, table *schema.Table, rows ...[]string) RowStream {
+	s := NewSorter(table, Options{})
+	for _, row := range rows {
+		if err := s.Add(view(table, pack(t, table, row...))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream, err := s.Rows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+func TestCompareRowsCountsAndShowsTheFirstDifferences(t *testing.T) {
+	table := checksumTable(t)
+	left := streamOf(t, table, []string{"1", "1", "a", "b"}, []string{"2", "2", "a", "b"}, []string{"3", "3", "a", "b"}, []string{"5", "5", "a", "b"})
+	right := streamOf(t, table, []string{"1", "1.0", "a", "b"}, []string{"3", "4", "a", "c"}, []string{"4", "4", "a", "b"}, []string{"6", "6", "a", "b"})
+	defer left.Close()
+	defer right.Close()
+	var shown []string
+	c, err := CompareRows(table, left, right, 2, func(d *DiffRow) error { shown = append(shown, showDiff(d)); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Equal != 1 || c.OnlyLeft != 2 || c.OnlyRight != 2 || c.Different != 1 || c.Same() || c.Left.Count != 4 || c.Left.Equal(&c.Right) {
+		t.Errorf("%+v", c)
+	}
+	if len(shown) != 2 || shown[0] != "- id=2 n=2 a=a b=b" || shown[1] != "~ id=3 n=3 a=a b=b -> id=3 n=4 a=a b=c" {
+		t.Errorf("shown %q", shown)
+	}
+}
+
+func TestOrderedRowsMayBeLeftEarly(t *testing.T) {
+	log, _, orders, commits := smallLog(t)
+	s := OrderedRows(ctxb, log, Request{Table: orders.ID, At: commits[0]}, Options{BatchRows: 1})
+	if _, row, err := s.Next(); err != nil || row.Int(0) != 1 {
+		t.Fatalf("first row %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = OrderedRows(ctxb, log, Request{Table: 99, At: commits[0]}, Options{})
+	defer s.Close()
+	var e *UnanswerableError
+	if _, _, err := s.Next(); !errors.As(err, &e) {
+		t.Fatalf("unknown table: %v", err)
+	}
+}

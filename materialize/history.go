@@ -1,0 +1,365 @@
+package materialize
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"cdc/changelog"
+	"cdc/schema"
+)
+
+// Version is one version of one row: what it held from one commit to another.
+type Version struct {
+	// Table is the version that the row is packed in: the one in force when it was written.
+	Table *schema.Table
+	Row   schema.Row
+	// From is the commit that wrote it, To the one that ended it, zero when it still holds at the end of what was asked for.
+	From, To changelog.Offset
+	// Op wrote it (c, u or r), EndOp ended it (u, d, t or r), zero when it still holds or the table ceased to be known.
+	Op, EndOp changelog.Op
+	// First and Last describe the transactions at From and To.
+	First, Last Touch
+}
+
+// HistoryOptions say how much of the history is wanted.
+type HistoryOptions struct {
+	// From and To bound the instants: versions that held at any instant of [From, To]. To is the end of the log when zero.
+	From, To changelog.Offset
+	Progress func(part float64)
+}
+
+// History calls emit with every version of the rows of the table that match where (nil: all), a version when it ends, and at the
+// end those that still hold. What a transaction wrote and replaced itself is no version. A Version is valid until emit returns.
+// The versions that hold at one time are kept in memory. A table that the log cannot answer for at any instant asked for is an
+// *UnanswerableError.
+func History(ctx context.Context, log changelog.Log, table schema.TableID, where *Predicate, o HistoryOptions, emit func(*Version) error) error {
+	if end := durableEnd(log); o.To == 0 || o.To > end {
+		o.To = end
+	}
+	var parts []stretch
+	for _, s := range stretches(log.Catalog(), table, o.To) {
+		if s.from >= log.Bounds().First && (s.until == 0 || s.until > o.From) {
+			parts = append(parts, s)
+		}
+	}
+	if len(parts) == 0 {
+		_, err := answerable(ctx, log, table, o.To)
+		return err
+	}
+	id := log.ID()
+	h := &historian{
+		log: log, table: table, where: where, options: &o, emit: emit, seed: binary.LittleEndian.Uint64(id[:]),
+		matches: map[schema.VersionID]*matcher{},
+	}
+	h.open, h.before, h.counts = h.rowMap(), h.rowMap(), h.rowMap()
+	for _, part := range parts {
+		if err := h.stretch(ctx, part); err != nil {
+			return err
+		}
+	}
+	return h.endAll(&h.open, closing{})
+}
+
+// historian follows the versions of one table.
+type historian struct {
+	log     changelog.Log
+	table   schema.TableID
+	where   *Predicate
+	options *HistoryOptions
+	emit    func(*Version) error
+	seed    uint64
+	matches map[schema.VersionID]*matcher
+
+	shape *schema.Table
+	by    rowIdentity
+	// open are the versions that hold; before those that held when the copy being read began; counts how often equal rows of a
+	// table without a key are there.
+	open, before, counts rowMap
+	// copying says that the unit being read is the copy that a stretch begins with.
+	copying bool
+
+	key, old, packed []byte
+}
+
+// closing is what ends a version; the zero closing ends none.
+type closing struct {
+	op    changelog.Op
+	touch Touch
+}
+
+func (h *historian) rowMap() rowMap { return rowMap{seed: h.seed} }
+
+// stretch follows the table from a copy to the end of what follows from it.
+func (h *historian) stretch(ctx context.Context, s stretch) error {
+	if h.shape != nil && h.open.live > 0 {
+		h.before, h.open = h.open, h.rowMap() // the stretch before ended with this copy
+		h.counts = h.rowMap()
+	}
+	last := h.options.To
+	if s.until != 0 {
+		last = min(last, s.until-1)
+	}
+	cursor, err := h.log.Cursor(changelog.CursorOptions{From: s.from, To: last, Tables: changelog.NewTableSet(h.table)})
+	if err != nil {
+		return fmt.Errorf("open cursor: %w", err)
+	}
+	report := progressOf(cursor, h.options.Progress)
+	err = readUnits(ctx, cursor, func(u *changelog.Unit) error {
+		report()
+		return h.unit(u, u.Meta.Commit() == s.from)
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.endCopy(closing{op: changelog.OpRead, touch: Touch{Offset: s.from}}); err != nil {
+		return err
+	}
+	if s.until == 0 || s.until > h.options.To || s.ended == changelog.TableCopied {
+		return nil
+	}
+	// From here on nothing is known, or the table is gone.
+	return h.endAll(&h.open, closing{touch: Touch{Offset: s.until}})
+}
+
+func (h *historian) unit(u *changelog.Unit, copying bool) error {
+	touch := touchOf(&u.Meta)
+	h.copying = copying
+	var c changelog.Change
+	for {
+		ok, err := u.Next(&c)
+		if err != nil {
+			return fmt.Errorf("read log: %w", err)
+		}
+		if !ok {
+			break
+		}
+		if err := h.change(&c, touch); err != nil {
+			return fmt.Errorf("follow change at offset %d: %w", c.Offset, err)
+		}
+	}
+	if !copying {
+		return nil
+	}
+	return h.endCopy(closing{op: changelog.OpRead, touch: touch})
+}
+
+// endCopy ends the versions that the copy did not find again.
+func (h *historian) endCopy(by closing) error {
+	h.copying = false
+	return h.endAll(&h.before, by)
+}
+
+func (h *historian) change(c *changelog.Change, touch Touch) error {
+	if c.Table != h.shape {
+		if err := h.adopt(c.Table); err != nil {
+			return err
+		}
+	}
+	if c.Op == changelog.OpTruncate {
+		h.counts = h.rowMap()
+		return h.endAll(&h.open, closing{op: c.Op, touch: touch})
+	}
+	if c.Op == changelog.OpDelete || c.Op == changelog.OpUpdate {
+		key, err := h.oldKey(c)
+		if err != nil {
+			return err
+		}
+		if err := h.end(&h.open, key, closing{op: c.Op, touch: touch}); err != nil {
+			return err
+		}
+	}
+	if c.Op == changelog.OpDelete || !h.match(c.Table, c.After) {
+		return nil
+	}
+	key, err := h.newKey(c)
+	if err != nil {
+		return err
+	}
+	return h.begin(key, c, touch)
+}
+
+// oldKey names the row that an update or a delete ends.
+func (h *historian) oldKey(c *changelog.Change) (key []byte, err error) {
+	switch h.by {
+	case byKey:
+		row := c.Before
+		if c.Image == changelog.ImageNone {
+			row = c.After
+		}
+		h.old, err = schema.AppendKey(h.old[:0], c.Table, row)
+	case byRow:
+		if c.Image != changelog.ImageFull {
+			return nil, errNoImage
+		}
+		h.old = h.countedKey(h.old[:0], c.Before.Raw(), false)
+	case byOffset:
+		h.old = h.old[:0]
+	}
+	return h.old, err
+}
+
+func (h *historian) newKey(c *changelog.Change) (key []byte, err error) {
+	switch h.by {
+	case byKey:
+		h.key, err = schema.AppendKey(h.key[:0], c.Table, c.After)
+	case byRow:
+		h.key = h.countedKey(h.key[:0], c.After.Raw(), true)
+	case byOffset:
+		h.key = binary.BigEndian.AppendUint64(h.key[:0], uint64(c.Offset))
+	}
+	return h.key, err
+}
+
+// countedKey tells equal rows apart by how many there were before them, and counts one more, or one less.
+func (h *historian) countedKey(dst, raw []byte, more bool) []byte {
+	hash := h.counts.hash(raw)
+	n := uint32(0)
+	if r := h.counts.lookup(raw, hash); r != nil {
+		n = r.count()
+	}
+	switch {
+	case more:
+		h.counts.add(raw, hash, 0, nil, 1)
+		n++
+	case n > 0:
+		h.counts.drop(raw, hash, 1)
+	}
+	return binary.BigEndian.AppendUint32(append(dst, raw...), n)
+}
+
+func (h *historian) match(t *schema.Table, row schema.Row) bool {
+	if h.where == nil {
+		return true
+	}
+	m := h.matches[t.Version]
+	if m == nil {
+		m = h.where.matcher(t)
+		h.matches[t.Version] = m
+	}
+	return m.match(t, row)
+}
+
+// An open version is held as what opened it and then its packed row.
+const openHeader = 25
+
+// begin opens a version. One that a copy finds unchanged goes on.
+func (h *historian) begin(key []byte, c *changelog.Change, touch Touch) error {
+	hash := h.open.hash(key)
+	if h.copying {
+		if r := h.before.lookup(key, hash); r != nil {
+			if r.version() == uint32(c.Table.Version) && bytes.Equal(r.row()[openHeader:], c.After.Raw()) {
+				h.open.put(key, hash, r.version(), r.row())
+				h.before.remove(key, hash)
+				return nil
+			}
+			if err := h.end(&h.before, key, closing{op: changelog.OpRead, touch: touch}); err != nil {
+				return err
+			}
+		}
+	}
+	if err := h.end(&h.open, key, closing{op: c.Op, touch: touch}); err != nil {
+		return err
+	}
+	b := append(h.packed[:0], byte(c.Op))
+	b = binary.LittleEndian.AppendUint64(b, uint64(touch.Offset))
+	b = binary.LittleEndian.AppendUint64(b, touch.XID)
+	b = binary.LittleEndian.AppendUint64(b, uint64(touch.Time))
+	h.packed = append(b, c.After.Raw()...)
+	h.open.put(key, hash, uint32(c.Table.Version), h.packed)
+	return nil
+}
+
+// end closes the version of the key, if there is one.
+func (h *historian) end(rows *rowMap, key []byte, by closing) error {
+	hash := rows.hash(key)
+	r := rows.lookup(key, hash)
+	if r == nil {
+		return nil
+	}
+	err := h.closed(r, by)
+	rows.remove(key, hash)
+	return err
+}
+
+// endAll closes all versions.
+func (h *historian) endAll(rows *rowMap, by closing) (err error) {
+	if rows.live == 0 {
+		return nil
+	}
+	rows.each(func(r record) bool {
+		err = h.closed(r, by)
+		return err == nil
+	})
+	*rows = h.rowMap()
+	return err
+}
+
+// closed emits a version, unless the transaction that began it has ended it too, or it is out of the bounds.
+func (h *historian) closed(r record, by closing) error {
+	b := r.row()
+	v := Version{Op: changelog.Op(b[0]), To: by.touch.Offset, EndOp: by.op, Last: by.touch}
+	v.First = Touch{
+		Offset: changelog.Offset(binary.LittleEndian.Uint64(b[1:])), XID: binary.LittleEndian.Uint64(b[9:]),
+		Time: changelog.Micros(binary.LittleEndian.Uint64(b[17:])),
+	}
+	v.From = v.First.Offset
+	if v.From == v.To || v.To != 0 && v.To <= h.options.From {
+		return nil
+	}
+	v.Table = h.log.Catalog().Version(schema.VersionID(r.version()))
+	if v.Table == nil {
+		return fmt.Errorf("version %d of table %d is not in the catalog", r.version(), h.table)
+	}
+	var err error
+	if v.Row, err = v.Table.Layout().Row(b[openHeader:]); err != nil {
+		return err
+	}
+	return h.emit(&v)
+}
+
+// adopt makes t the version of the table. When its rows are told apart by other bytes, the open versions are found by those.
+func (h *historian) adopt(t *schema.Table) error {
+	before := h.shape
+	h.shape = t
+	if before == nil || sameIdentity(before, t) {
+		h.by = identityOf(t)
+		return nil
+	}
+	h.by = identityOf(t)
+	convert := converters{to: t, versions: h.log.Catalog()}
+	for _, rows := range []*rowMap{&h.before, &h.open} { // the counts of open are those that stay
+		h.counts = h.rowMap()
+		moved := h.rowMap()
+		var raw []byte
+		var err error
+		n := uint64(0)
+		rows.each(func(r record) bool {
+			if raw, err = convert.append(raw[:0], r.version(), r.row()[openHeader:]); err != nil {
+				return false
+			}
+			switch h.by {
+			case byKey:
+				var view schema.Row
+				if view, err = t.Layout().Row(raw); err == nil {
+					h.key, err = schema.AppendKey(h.key[:0], t, view)
+				}
+			case byRow:
+				h.key = h.countedKey(h.key[:0], raw, true)
+			case byOffset:
+				n++
+				h.key = binary.BigEndian.AppendUint64(append(h.key[:0], 0), n)
+			}
+			if err == nil {
+				moved.put(h.key, moved.hash(h.key), r.version(), r.row())
+			}
+			return err == nil
+		})
+		if err != nil {
+			return err
+		}
+		*rows = moved
+	}
+	return nil
+}

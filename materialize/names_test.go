@@ -1,0 +1,111 @@
+package materialize
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"cdc/changelog"
+)
+
+func TestFindTableReadsNames(t *testing.T) {
+	log := newMemLog()
+	shop, crm := newWorld(t, log, "shop", "postgres"), newWorld(t, log, "crm", "postgres")
+	number := uint32(0)
+	add := func(w *world, source, schemaName, name string) {
+		number++
+		table := ordersTable(name, number)
+		table.Source, table.Schema = source, schemaName
+		w.state(w.register(table), changelog.TableEmpty)
+	}
+	add(shop, "shop", "public", "orders")
+	add(shop, "shop", "public", "products")
+	add(shop, "shop", "Sales", "Orders")
+	add(shop, "shop", "public", "odd.name")
+	shop.commit()
+	add(crm, "crm", "public", "products")
+	crm.commit()
+	cut := changelog.Cut{Default: durableEnd(log)}
+	for name, want := range map[string]string{
+		"orders":               "shop.public.orders",
+		"ORDERS":               "shop.public.orders",
+		"public.orders":        "shop.public.orders",
+		"Sales.Orders":         "shop.Sales.Orders",
+		`"Orders"`:             "shop.Sales.Orders",
+		"crm.public.products":  "crm.public.products",
+		"SHOP.public.Products": "shop.public.products",
+		`public."odd.name"`:    "shop.public.odd.name",
+	} {
+		got, err := FindTable(ctxb, log, name, cut)
+		if name == "Orders" {
+			continue
+		}
+		if err != nil || got.Table.FullName() != want {
+			t.Errorf("%s: %v, %v", name, got.Table, err)
+		}
+	}
+	for name, says := range map[string]string{
+		"products":          "could mean shop.public.products or crm.public.products",
+		"prodcts":           "did you mean",
+		"shop.public.ordrs": "did you mean shop.public.orders?",
+		`"ORDERS"`:          "there is no table",
+		"a.b.c.d":           "there is no table",
+		"":                  "there is no table",
+		"orders.":           "there is no table",
+		`"orders`:           "there is no table",
+	} {
+		_, err := FindTable(ctxb, log, name, cut)
+		var e *NameError
+		if !errors.As(err, &e) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, which does not say %q", name, err, says)
+		}
+	}
+}
+
+func TestG6MomentsThatTheLogCannotAnswerAreRefusedByName(t *testing.T) {
+	log := newMemLog()
+	w := newWorld(t, log, "shop", "postgres")
+	w.commitless()
+	before := durableEnd(log)
+	orders := w.register(ordersTable("orders", 1))
+	w.state(orders, changelog.TableCopied)
+	w.unit.RowChange(changelog.OpRead, orders, changelog.ImageNone, nil, pack(t, orders, "1", "a", "1"), nil)
+	copied := w.commitAs(changelog.UnitCopy, w.clock+1000)
+	copiedAt := w.clock + 1000
+	w.state(orders, changelog.TableRewritten)
+	rewritten := w.commit()
+	w.state(orders, changelog.TableCopied)
+	again := w.commitAs(changelog.UnitCopy, w.clock)
+	w.state(orders, changelog.TableDropped)
+	dropped := w.commit()
+
+	find := func(at changelog.Offset) error {
+		_, err := FindTable(ctxb, log, "orders", changelog.Cut{Default: at})
+		tables := Tables(ctxb, log, []Request{{Table: orders.ID, At: at}}, Options{}, func(*Batch) error { return nil })
+		if (err == nil) != (tables == nil) {
+			t.Errorf("at %d the name says %v and the table %v", at, err, tables)
+		}
+		return err
+	}
+	for _, at := range []changelog.Offset{copied, again} {
+		if err := find(at); err != nil {
+			t.Errorf("at %d: %v", at, err)
+		}
+	}
+	for at, why := range map[changelog.Offset]string{
+		before: "known only from a later moment", rewritten: "rewrote", dropped: "is dropped",
+	} {
+		var e *UnanswerableError
+		if err := find(at); !errors.As(err, &e) || !strings.Contains(e.Why, why) {
+			t.Errorf("at %d: %v", at, err)
+			continue
+		}
+		if e.Table != "shop.public.orders" || e.Earliest != (Instant{copied, copiedAt}) || e.Latest.Offset != dropped-1 {
+			t.Errorf("at %d: earliest %v, latest %v", at, e.Earliest, e.Latest)
+		}
+	}
+	var e *UnanswerableError
+	if err := find(dropped + 100); !errors.As(err, &e) {
+		t.Errorf("past the end: %v", err)
+	}
+}
