@@ -16,6 +16,7 @@ type cursor struct {
 	o        changelog.CursorOptions
 	from, to changelog.Offset
 	at       changelog.Offset // the next unit's first offset
+	wanted   changelog.Offset // units that end before it are passed over
 	units    *unitsReader     // of the segment that holds at; nil before the first read and between segments
 	raw      []byte           // of the current frame, from the next unit on
 	unit     changelog.Unit
@@ -82,7 +83,7 @@ func (c *cursor) Next(ctx context.Context) (*changelog.Unit, error) {
 		}
 		c.raw = c.raw[size:]
 		c.at += changelog.Offset(u.Meta.Count)
-		if u.Meta.Commit() >= c.from {
+		if u.Meta.Commit() >= c.wanted {
 			return u, c.side.attach(u, &c.versions, c.o.Tables)
 		}
 	}
@@ -117,7 +118,8 @@ func (c *cursor) nextFrame(ctx context.Context) error {
 			}
 			continue
 		}
-		c.raw, c.at = raw, c.units.first
+		// The frame may begin before the unit wanted: with others, or with those read already when the form has changed.
+		c.raw, c.wanted, c.at = raw, c.at, c.units.first
 		return nil
 	}
 }
@@ -142,7 +144,10 @@ func (c *cursor) ready(ctx context.Context) (bool, error) {
 		return false, c.l.await(ctx, changed)
 	case c.units != nil && c.units.s == s:
 		c.units.extend()
-		return c.units.pos < c.units.limit, c.pastEnd(end, damage)
+		if err := c.pastEnd(end, damage); err != nil || c.units.pos < c.units.limit {
+			return err == nil, err
+		}
+		return false, c.leave() // it has been sealed: the rest is in the other form
 	}
 	if err := c.leave(); err != nil {
 		return false, err
@@ -152,6 +157,9 @@ func (c *cursor) ready(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	c.units.tables = c.o.Tables
+	if !c.units.sealed() && c.units.pos >= c.units.limit {
+		return false, c.pastEnd(c.at, damage)
+	}
 	return true, c.pastEnd(end, damage)
 }
 
