@@ -8,6 +8,8 @@ import (
 	"cdc/changelog"
 	"cdc/changelog/disklog"
 	"cdc/changelog/logtest"
+	"cdc/changelog/segment"
+	"cdc/changelog/vfs"
 )
 
 // BenchmarkAppend appends transactions of one narrow change until all are durable.
@@ -115,4 +117,37 @@ func scanAll(b *testing.B, l *disklog.Log) int {
 		b.Fatal(err)
 	}
 	return seen
+}
+
+// walBytes is what a single-row transaction of the narrow table costs at least in a Postgres WAL: the row's record, an index entry and
+// the commit record. A sealed log may take 0.35 of it.
+const walBytes = 180
+
+func TestSealedLogIsSmall(t *testing.T) {
+	fs := vfs.NewMem()
+	l := openMem(t, fs, disklog.Options{KeepOpenForm: true, SegmentBytes: 256 << 10})
+	f := fill(t, l, 0, 1)
+	var last changelog.Offset
+	var err error
+	for n := uint64(1); n < 20_000; n++ {
+		if last, err = f.Append(t.Context(), n, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(t, l.WaitDurable(t.Context(), last))
+	must(t, l.Seal(t.Context()))
+	must(t, l.Close())
+	reports, err := disklog.Stat(fs, crashFolder)
+	must(t, err)
+	bytes, units := int64(0), uint64(0)
+	for _, r := range reports {
+		if r.Form == segment.FormSealed {
+			bytes += r.Bytes
+			units += uint64(r.Next-r.First) / 2 // a change and a commit
+		}
+	}
+	if units < 10_000 || bytes > int64(units)*walBytes*35/100 {
+		t.Fatalf("%d transactions take %d bytes when sealed", units, bytes)
+	}
+	t.Logf("%.1f bytes a transaction", float64(bytes)/float64(units))
 }

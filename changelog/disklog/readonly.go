@@ -84,7 +84,7 @@ func (l *Log) refresh() error {
 		if !next {
 			return nil
 		}
-		if err := l.beginNext(s); err != nil {
+		if begun, err := l.beginNext(s, most); !begun || err != nil {
 			return err
 		}
 	}
@@ -99,21 +99,25 @@ func (l *Log) hasNext(number uint64) (bool, error) {
 	return err == nil, err
 }
 
-// beginNext adds the segment after s, which is complete, without any unit yet.
-func (l *Log) beginNext(s *segmentInfo) (err error) {
+// beginNext adds the segment after s, which is complete, without any unit yet. It reports false when that segment begins past the
+// offset most: then s has not been read to its end.
+func (l *Log) beginNext(s *segmentInfo, most changelog.Offset) (begun bool, err error) {
 	number := s.number + 1
 	r, err := segment.OpenReader(l.fs, l.segmentPath(number), l.inFolder(number))
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	if r.Header.First > most {
+		return false, nil
+	}
 	if r.Header.First != s.next {
-		return r.Corrupt(0, s.next, fmt.Errorf("%w: it begins at offset %d, the segment before ends before %d", segment.ErrFormat, r.Header.First, s.next))
+		return false, r.Corrupt(0, s.next, fmt.Errorf("%w: it begins at offset %d, the segment before ends before %d", segment.ErrFormat, r.Header.First, s.next))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.segments = append(l.segments, &segmentInfo{number: number, first: r.Header.First, next: r.Header.First, end: segment.HeaderBytes, last: true})
-	return nil
+	return true, nil
 }
 
 // refreshSegment takes in what the last segment holds beyond what is known, up to the offset most.
