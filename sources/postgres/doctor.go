@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cdc/sources"
+)
+
+// Severity says how much a finding matters.
+type Severity string
+
+// Severities.
+const (
+	SeverityOK      Severity = "ok"
+	SeverityWarning Severity = "warning" // capture works, and something may go wrong later
+	SeverityProblem Severity = "problem" // capture does not work
+)
+
+// Finding is the result of one check.
+type Finding struct {
+	// Check is what was looked at, Detail what was found, Remedy the statement or step that mends it.
+	Check          string
+	Severity       Severity
+	Detail, Remedy string
+}
+
+// Doctor looks at everything that capture needs and says what is missing. It changes nothing at the server. The error says that
+// the server could not be asked.
+func (s *Source) Doctor(ctx context.Context) ([]Finding, error) {
+	c, err := s.openCatalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	d := &doctor{s: s, c: c}
+	for _, check := range []func(context.Context) error{d.server, d.login, d.settings, d.slots, d.tables} {
+		if err := check(ctx); err != nil {
+			return d.findings, err
+		}
+	}
+	return d.findings, nil
+}
+
+// doctor gathers findings.
+type doctor struct {
+	s        *Source
+	c        *catalog
+	findings []Finding
+}
+
+func (d *doctor) add(check string, severity Severity, detail, remedy string) {
+	d.findings = append(d.findings, Finding{Check: check, Severity: severity, Detail: detail, Remedy: remedy})
+}
+
+// judge turns an error that names its remedy into a finding, and passes others on.
+func (d *doctor) judge(check, fine string, err error) error {
+	var unfit *sources.Unfit
+	var refused *sources.Refused
+	switch {
+	case err == nil:
+		d.add(check, SeverityOK, fine, "")
+	case errors.As(err, &unfit):
+		d.add(check, SeverityProblem, unfit.Detail, unfit.Remedy)
+	case errors.As(err, &refused):
+		d.add(check, SeverityProblem, refused.Detail, refused.Remedy)
+	default:
+		return err
+	}
+	return nil
+}
+
+func (d *doctor) server(ctx context.Context) error {
+	return d.judge("server", fmt.Sprintf("PostgreSQL %d with wal_level logical", d.c.version), d.s.checkServer(ctx, d.c))
+}
+
+func (d *doctor) login(ctx context.Context) error {
+	ws, err := d.s.connectWalsender(ctx)
+	if err == nil {
+		closeConn(ws.PgConn)
+	}
+	return d.judge("replication login", "role "+quoteName(d.s.dsn.config.User)+" may replicate", err)
+}
+
+func (d *doctor) settings(ctx context.Context) error {
+	r, err := d.c.one(ctx, `
+SELECT pg_catalog.current_setting('max_slot_wal_keep_size'), (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'),
+       pg_catalog.current_setting('server_encoding')`)
+	if err != nil {
+		return err
+	}
+	if size := r[0].text(); size == "-1" {
+		d.add("held WAL", SeverityWarning, "max_slot_wal_keep_size is -1: if capture stays away, its slot fills the server's disk",
+			"run: ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();")
+	} else {
+		d.add("held WAL", SeverityOK, "a slot holds back at most "+size, "")
+	}
+	const shortTimeout = 10_000
+	if ms := r[1].int(); ms > 0 && ms < shortTimeout {
+		d.add("wal_sender_timeout", SeverityWarning, fmt.Sprintf("%d ms: a short pause of the network ends the stream", ms),
+			"run: ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();")
+	} else {
+		d.add("wal_sender_timeout", SeverityOK, fmt.Sprintf("%d ms", ms), "")
+	}
+	if encoding := r[2].text(); encoding == "SQL_ASCII" {
+		d.add("encoding", SeverityWarning, "the database does not know the encoding of its text: bytes that are not UTF-8 stop capture", "")
+	} else {
+		d.add("encoding", SeverityOK, encoding, "")
+	}
+	return nil
+}
+
+func (d *doctor) slots(ctx context.Context) error {
+	slot, ok, err := d.c.readSlot(ctx, d.s.slot())
+	if err != nil {
+		return err
+	}
+	if ok {
+		severity, remedy := SeverityOK, ""
+		if slot.status == "lost" || slot.status == "unreserved" {
+			severity, remedy = SeverityProblem, d.s.resolveRemedy()
+		}
+		d.add("slot", severity, fmt.Sprintf("%q holds back %d bytes of WAL (%s)", d.s.slot(), slot.held, slot.status), remedy)
+		return nil
+	}
+	r, err := d.c.one(ctx, `
+SELECT (SELECT count(*) FROM pg_catalog.pg_replication_slots), pg_catalog.current_setting('max_replication_slots'),
+       (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walsender'), pg_catalog.current_setting('max_wal_senders')`)
+	if err != nil {
+		return err
+	}
+	d.room("replication slots", r[0].int(), r[1].int(), "max_replication_slots")
+	d.room("walsenders", r[2].int(), r[3].int(), "max_wal_senders")
+	return nil
+}
+
+// room checks that one more fits.
+func (d *doctor) room(what string, used, most int64, setting string) {
+	detail := fmt.Sprintf("%d of %d in use", used, most)
+	if used < most {
+		d.add(what, SeverityOK, detail, "")
+		return
+	}
+	d.add(what, SeverityProblem, detail, fmt.Sprintf("run: ALTER SYSTEM SET %s = %d; and restart the server", setting, most+10))
+}
+
+func (d *doctor) tables(ctx context.Context) error {
+	all, err := d.c.candidates(ctx)
+	if err != nil {
+		return err
+	}
+	sel := d.s.choose(all)
+	if err := d.judge("patterns", fmt.Sprintf("%d tables match and can be captured", len(sel.chosen)), d.s.checkPatterns(all)); err != nil {
+		return err
+	}
+	for _, l := range sel.left {
+		severity := SeverityWarning
+		if l.named {
+			severity = SeverityProblem
+		}
+		d.add("table "+l.quoted(), severity, l.reason, l.remedy)
+	}
+	return d.publication(ctx)
+}
+
+func (d *doctor) publication(ctx context.Context) error {
+	pubs := d.s.publications()
+	if !pubs.own {
+		return d.judge("publication", fmt.Sprintf("%q exists", pubs.main), d.s.checkNamedPublication(ctx, d.c, pubs))
+	}
+	r, err := d.c.one(ctx, `SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')`)
+	if err != nil {
+		return err
+	}
+	if r[0].bool() {
+		d.add("publication", SeverityOK, "the role may make one", "")
+		return nil
+	}
+	d.add("publication", SeverityProblem, "the role may not make a publication in this database",
+		"let the owner of the tables make one and name it with --publication, or run: GRANT CREATE ON DATABASE "+
+			quoteName(d.s.Database())+" TO "+quoteName(d.s.dsn.config.User)+";")
+	return nil
+}

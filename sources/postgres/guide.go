@@ -1,0 +1,268 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"cdc/changelog"
+	"cdc/schema"
+	"cdc/sources"
+)
+
+// logGuide guides a stream into the log: it keeps the versions of tables, has rewritten tables copied again, and records what the
+// watcher finds. It is for the goroutine that reads the stream, but for found.
+type logGuide struct {
+	s        *Source
+	c        *catalog
+	w        *sources.Writer
+	id       identity
+	timeline uint32
+	// rewritten are tables that the log cannot answer for until they have been copied again.
+	rewritten []uint32
+	// again is the copy that waits for the stream to come to its snapshot.
+	again *recopy
+	// copiedAt is the LSN of the last copy: what the watcher saw before it does not count.
+	copiedAt LSN
+	ticks    ticker
+	found    chan finding
+	// filters are the row filters that the watcher saw first.
+	filters map[uint32]string
+	// shapes say when tables were last rewritten, as far as it has been seen.
+	shapes map[uint32]shape
+	copied map[copyKey]bool
+}
+
+// start looks for tables that an earlier run has left to be copied again.
+func (g *logGuide) start(ctx context.Context) error {
+	var known []uint32
+	for _, t := range g.tables() {
+		known = append(known, t.Table.SourceTable)
+		if t.State.State == changelog.TableRewritten {
+			g.rewritten = append(g.rewritten, t.Table.SourceTable)
+		}
+	}
+	if err := g.noteShapes(ctx, g.c, known); err != nil {
+		return err
+	}
+	return g.plan(ctx)
+}
+
+// noteShapes remembers when the tables were last rewritten.
+func (g *logGuide) noteShapes(ctx context.Context, c *catalog, oids []uint32) error {
+	shapes, err := c.readShapes(ctx, oids)
+	for oid, s := range shapes {
+		g.shapes[oid] = s
+	}
+	return err
+}
+
+func (g *logGuide) close() { g.again.close() }
+
+// tables are the source's tables as the log knows them, of this epoch.
+func (g *logGuide) tables() []changelog.TableAt {
+	return slices.DeleteFunc(g.w.Log().Catalog().TablesAt(newest), func(t changelog.TableAt) bool {
+		return t.Table.Source != g.s.o.Name
+	})
+}
+
+// allBinary reports whether every captured table can be read in binary.
+func (g *logGuide) allBinary() bool {
+	for _, t := range g.tables() {
+		if t.Answerable() && !allBinary(g.c.types, t.Table) {
+			return false
+		}
+	}
+	return true
+}
+
+// resolve implements guide.
+func (g *logGuide) resolve(ctx context.Context, m *relationMessage) (*schema.Table, bool, error) {
+	known, ok := tableByOID(g.w, m.oid)
+	if !ok || known.State.State == changelog.TableUntracked || known.State.State == changelog.TableDropped {
+		return nil, true, nil // the watcher reports it
+	}
+	types := make([]uint32, len(m.columns))
+	for i, c := range m.columns {
+		types[i] = c.typ
+	}
+	if err := g.c.types.load(ctx, types); err != nil {
+		return nil, false, err
+	}
+	if known.State.State == changelog.TableRewritten || slices.Contains(g.rewritten, m.oid) {
+		return nil, true, nil
+	}
+	next, lost, err := g.c.reshape(ctx, known.Table, m)
+	if err != nil {
+		return nil, false, err
+	}
+	if next == nil {
+		next = known.Table
+		lost, err = g.rewrittenInPlace(ctx, m.oid)
+		if err != nil || lost == "" {
+			return known.Table, false, err
+		}
+	}
+	next = g.w.Register(next)
+	if lost == "" {
+		g.s.log.Info("table has changed its shape", "table", next.FullName(), "version", uint64(next.Version))
+		return next, false, nil
+	}
+	g.s.log.Warn("table was rewritten and will be copied again", "table", next.FullName(), "reason", lost)
+	g.w.TableState(changelog.TableState{Table: next.ID, State: changelog.TableRewritten, Detail: lost})
+	g.rewritten = append(g.rewritten, m.oid)
+	return nil, true, nil
+}
+
+// rewrittenInPlace says why a table whose shape is as before must be copied again, if so: its columns were altered and its file
+// was replaced, as ALTER … TYPE … USING does even when the type stays. VACUUM FULL replaces the file too, but alters no column.
+func (g *logGuide) rewrittenInPlace(ctx context.Context, oid uint32) (string, error) {
+	before, seen := g.shapes[oid]
+	shapes, err := g.c.readShapes(ctx, []uint32{oid})
+	if err != nil {
+		return "", err
+	}
+	after, ok := shapes[oid]
+	if !ok {
+		return "", nil
+	}
+	g.shapes[oid] = after
+	if !seen || before.nodes == after.nodes || before.columns == after.columns {
+		return "", nil
+	}
+	return "its stored rows were rewritten", nil
+}
+
+// until implements guide.
+func (g *logGuide) until() LSN {
+	switch {
+	case g.again != nil:
+		return g.again.point
+	case len(g.rewritten) > 0:
+		return 1
+	}
+	return 0
+}
+
+// boundary implements guide: it copies tables again when the stream has come to the snapshot of the copy.
+func (g *logGuide) boundary(ctx context.Context, at LSN) (anew bool, err error) {
+	if g.again == nil {
+		return false, g.plan(ctx)
+	}
+	if at < g.again.point {
+		return false, nil
+	}
+	err = g.again.run(ctx)
+	if err == nil {
+		err = g.noteShapes(ctx, g.again.catalog, g.again.tables)
+	}
+	g.copiedAt = g.again.point
+	g.again.close()
+	g.again = nil
+	return true, err
+}
+
+// plan takes the snapshot for copying the rewritten tables again. The stream waits meanwhile: it must not pass the snapshot.
+func (g *logGuide) plan(ctx context.Context) error {
+	if len(g.rewritten) == 0 {
+		return nil
+	}
+	var err error
+	g.again, err = g.s.openRecopy(ctx, g)
+	if err != nil {
+		return err
+	}
+	g.rewritten = nil
+	return nil
+}
+
+// idle implements guide: at most once a second it ticks, and does what waits for a quiet moment.
+func (g *logGuide) idle(ctx context.Context, at LSN, now changelog.Micros) (anew bool, err error) {
+	if !g.ticks.due(time.Now()) {
+		return false, nil
+	}
+	p := FormatPosition(Position{Timeline: g.timeline, Commit: at, End: at})
+	if _, err := g.w.Tick(ctx, p, now); err != nil {
+		return false, err
+	}
+	g.s.report(func(progress *sources.Progress) { progress.Received, progress.SourceTime = p, now })
+	g.decisions()
+	select {
+	case f := <-g.found:
+		if at < f.at {
+			g.putBack(f) // what it is about may still be on its way
+			return false, nil
+		}
+		return true, g.apply(ctx, f)
+	default:
+		return false, nil
+	}
+}
+
+// putBack keeps a finding for later unless there is a newer one.
+func (g *logGuide) putBack(f finding) {
+	select {
+	case g.found <- f:
+	default:
+	}
+}
+
+// copyKey is a decision about a table that has been seen.
+type copyKey = changelog.Offset
+
+// decisions plans copies that operators have asked for.
+func (g *logGuide) decisions() {
+	for _, d := range g.w.Log().Catalog().Decisions() {
+		if d.Table == 0 || d.Source != g.w.Source().ID || d.Action != actionRecopy || g.copied[d.Offset] {
+			continue
+		}
+		g.copied[d.Offset] = true
+		t, ok := g.w.Log().Catalog().TableAt(d.Table, newest)
+		if ok && d.Offset > t.StateSince && !slices.Contains(g.rewritten, t.Table.SourceTable) {
+			g.rewritten = append(g.rewritten, t.Table.SourceTable)
+		}
+	}
+}
+
+// apply records what the watcher found.
+func (g *logGuide) apply(ctx context.Context, f finding) error {
+	if f.begun < g.copiedAt || g.again != nil {
+		return nil
+	}
+	for _, l := range f.left {
+		if known, ok := tableByOID(g.w, l.oid); ok && known.Answerable() {
+			if l.reason == reasonLate {
+				l.reason = "was taken out of the publication"
+			}
+			if err := g.state(ctx, known, changelog.TableUntracked, l.reason+"; "+l.remedy); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := g.s.noteUntracked(ctx, g.c, g.w, l); err != nil {
+			return err
+		}
+	}
+	for _, known := range g.tables() {
+		state := known.State.State
+		if state == changelog.TableDropped || f.exists[known.Table.SourceTable] || state == 0 {
+			continue
+		}
+		if err := g.state(ctx, known, changelog.TableDropped, "the table was dropped at the source"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *logGuide) state(ctx context.Context, t changelog.TableAt, state changelog.TableStateKind, detail string) error {
+	g.s.log.Warn("table is captured no longer", "table", t.Table.FullName(), "reason", detail)
+	_, err := g.w.Control(ctx, func(u *changelog.UnitBuilder) {
+		u.AddTableState(changelog.TableState{Table: t.Table.ID, State: state, Detail: detail})
+	})
+	if err != nil {
+		return fmt.Errorf("record state of table %s: %w", t.Table.FullName(), err)
+	}
+	return nil
+}
