@@ -15,7 +15,7 @@ export PATH := $(PATH):/usr/local/go/bin:$(HOME)/go/bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TAGS := duckdb_arrow
 E2E_TAGS := e2e duckdb_arrow
-BUILD_FLAGS := -trimpath -buildvcs=false
+BUILD_FLAGS := -buildvcs=false
 LDFLAGS := -X main.version=$(VERSION)
 
 FUZZTIME ?= 30s

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"cdc/cmd/cdc/internal/demo"
+	"cdc/cmd/cdc/internal/exit"
+	"cdc/cmd/cdc/internal/present"
+)
+
+// demoCmd shows everything on a private, busy database.
+type demoCmd struct{}
+
+// Help describes the verb.
+func (demoCmd) Help() string {
+	return `Starts a private PostgreSQL server with a small busy shop, captures it with this program, and walks through what can be asked: live changes, a table at two moments, the difference, one row's life, one transaction, a moment by LSN, a comparison with the database, a crash and the resume. At the end a SQL prompt opens on a terminal. Everything lives in a temporary folder and is removed afterwards.`
+}
+
+// Run shows the demo; its exit code is 0 only when every step worked.
+func (demoCmd) Run(ctx context.Context, a *App) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	err = demo.Run(ctx, demo.Options{
+		Exe: exe, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: a.Terminal && isTerminal(os.Stdin),
+		Style: present.Style{Color: a.Color}, SQL: withSQL, Environ: a.Environ(),
+	})
+	if errors.Is(err, demo.ErrNoServer) {
+		return &exit.Error{Code: exit.Unreachable, What: err.Error(), Remedy: "run 'make setup', or point CDC_PG_BIN at the folder of PostgreSQL's programs", Err: err}
+	}
+	return err
+}

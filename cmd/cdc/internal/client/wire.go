@@ -1,0 +1,119 @@
+package client
+
+import (
+	"time"
+
+	"cdc/changelog"
+)
+
+// Paths of the control socket. PathStatus is also that of the HTTP listener.
+const (
+	PathDurable = "/v1/durable"
+	PathStatus  = "/status"
+	PathTag     = "/v1/tag"
+	PathResolve = "/v1/resolve"
+	PathDrop    = "/v1/drop"
+)
+
+// Error is an answer that says why not. It is also the form of errors on stderr.
+type Error struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Where   string `json:"where,omitempty"`
+	Remedy  string `json:"remedy,omitempty"`
+}
+
+// Durable says how far the log is durable.
+type Durable struct {
+	// Next is the first offset that is not durable yet.
+	Next changelog.Offset `json:"next"`
+}
+
+// TagRequest asks for a tag.
+type TagRequest struct {
+	Name   string           `json:"name"`
+	Offset changelog.Offset `json:"offset"`
+}
+
+// ResolveRequest is an operator's decision about a source's stop.
+type ResolveRequest struct {
+	Source string `json:"source"`
+	// Action is "recopy" or "accept-gap".
+	Action string `json:"action"`
+	// Table limits it to one table, by its full name or a shorter one that is unique.
+	Table string `json:"table,omitempty"`
+}
+
+// DropRequest ends a source.
+type DropRequest struct {
+	Source string `json:"source"`
+	// Force forgets the source although its server cannot be reached; what it holds there stays.
+	Force bool `json:"force,omitempty"`
+}
+
+// Status is what a folder holds and what its server, when there is one, is doing.
+type Status struct {
+	// Running is false when nobody captures: then only what the log says is known.
+	Running bool      `json:"running"`
+	Version string    `json:"version,omitempty"`
+	PID     int       `json:"pid,omitempty"`
+	Started time.Time `json:"started,omitzero"`
+	HTTP    string    `json:"http,omitempty"`
+	Data    string    `json:"data"`
+	LogID   string    `json:"log_id"`
+	// First is the first offset kept, Durable the last durable one.
+	First   changelog.Offset `json:"first_offset"`
+	Durable changelog.Offset `json:"durable_offset"`
+	// LogBytes is the size of the log's files, FreeBytes what is free on their disk.
+	LogBytes  int64    `json:"log_bytes"`
+	FreeBytes int64    `json:"free_bytes"`
+	Full      bool     `json:"disk_full"`
+	Tags      int      `json:"tags"`
+	Sources   []Source `json:"sources"`
+}
+
+// Source is the status of one source.
+type Source struct {
+	Name  string          `json:"name"`
+	Kind  string          `json:"kind"`
+	DSN   string          `json:"dsn,omitempty"`
+	Phase string          `json:"phase"`
+	Since time.Time       `json:"since,omitzero"`
+	Epoch changelog.Epoch `json:"epoch"`
+	// Position and Clock are those of the last unit in the log, Offset its instant.
+	Position string           `json:"position,omitempty"`
+	Offset   changelog.Offset `json:"offset"`
+	Clock    time.Time        `json:"clock,omitzero"`
+	Received string           `json:"received,omitempty"`
+	// LagSeconds is how far the log is behind what the source has said of itself, by the source's clock; LagBytes and HeldBytes
+	// are -1 when not known, LagSeconds too.
+	LagSeconds float64  `json:"lag_seconds"`
+	LagBytes   int64    `json:"lag_bytes"`
+	HeldBytes  int64    `json:"held_bytes"`
+	Tables     int      `json:"tables"`
+	Untracked  []string `json:"untracked,omitempty"`
+	Stops      []Stop   `json:"stops,omitempty"`
+	Error      string   `json:"error,omitempty"`
+	Copy       *Copy    `json:"copy,omitempty"`
+}
+
+// Stop is a named stop that nobody has decided about.
+type Stop struct {
+	Kind   string    `json:"kind"`
+	Table  string    `json:"table,omitempty"`
+	Detail string    `json:"detail"`
+	Remedy string    `json:"remedy,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+	// Offset is where the log records it, zero for a stop that could not be recorded in the log.
+	Offset changelog.Offset `json:"offset,omitempty"`
+}
+
+// Copy is how far a first copy is. Estimates come from the source's statistics.
+type Copy struct {
+	Tables        int    `json:"tables"`
+	TablesDone    int    `json:"tables_done"`
+	Rows          int64  `json:"rows"`
+	RowsEstimated int64  `json:"rows_estimated"`
+	Bytes         int64  `json:"bytes"`
+	Table         string `json:"table,omitempty"`
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package demo
+
+import "syscall"
+
+// childAttributes are the system's own.
+func childAttributes() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,336 @@
+package demo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"cdc/e2e/testservers"
+)
+
+// walk is the way through the demo.
+type walk struct {
+	*player
+	server  *testservers.Postgres
+	shop    *shop
+	dsn     string
+	capture *capture
+	// streamed is when the capture began to stream, before how many transactions had committed by then.
+	streamed time.Time
+	before   int
+	subject  subject
+}
+
+// run does every step in turn.
+func (w *walk) run(ctx context.Context) error {
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	steps := []func(context.Context) error{
+		w.start, w.live, w.table, w.diff, w.life, w.transaction, w.moment, w.verify, w.crash, w.sql,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+		if err := w.shop.err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close ends the shop and the capture.
+func (w *walk) close() (err error) {
+	if w.shop != nil {
+		err = w.shop.close()
+	}
+	if w.capture != nil {
+		err = errors.Join(err, w.capture.stop())
+	}
+	return err
+}
+
+// start checks the database and starts the capture.
+func (w *walk) start(ctx context.Context) error {
+	w.heading("Capture", "First a check of what capture needs. Then the tables are copied once, while the shop goes on, and every", "transaction after that is followed.")
+	if err := w.cdc(ctx, "doctor", w.dsn, "--publication", publication); err != nil {
+		return err
+	}
+	w.say("")
+	began := time.Now()
+	if err := w.launch(ctx, "run", w.dsn, "--publication", publication, "--http", "off"); err != nil {
+		return err
+	}
+	w.did(began, "copied and streaming")
+	w.streamed, w.before = time.Now(), w.shop.count()
+	return w.cdc(ctx, "tables")
+}
+
+// launch starts a capture in the background and waits until it streams.
+func (w *walk) launch(ctx context.Context, args ...string) (err error) {
+	w.show("cdc " + quoted(args) + " &")
+	if w.capture, err = startCapture(w.player, args...); err != nil {
+		return err
+	}
+	return w.capture.streaming(ctx)
+}
+
+// live shows changes as they happen.
+func (w *walk) live(ctx context.Context) error {
+	w.heading("Live changes", "Each line is one change of one row, as it is committed: c is an insert, u an update, d a delete.")
+	return w.cdc(ctx, "tail", "-n", "12")
+}
+
+// table shows a table now and as it was.
+func (w *walk) table(ctx context.Context) error {
+	w.heading("A table now, and "+agoText, "The log holds every change, so it can rebuild any table as of any moment since the copy.")
+	wait := fmt.Sprintf("(the shop works on until there are %d seconds to look back on)", int(ago.Seconds()))
+	enough := ago + 2*time.Second
+	err := w.pause(ctx, wait, func() (bool, error) { return time.Since(w.streamed) >= enough, w.shop.err() })
+	if err != nil {
+		return err
+	}
+	if err := w.cdc(ctx, "at", "now", "products"); err != nil {
+		return err
+	}
+	w.say("")
+	return w.cdc(ctx, "at", agoText, "products")
+}
+
+// diff shows what differs between the two.
+func (w *walk) diff(ctx context.Context) error {
+	w.heading("What has changed since", "The net difference between two moments, with the last transaction that touched each row.")
+	return w.cdc(ctx, "diff", "products", "--from", agoText)
+}
+
+// life shows every version of one order.
+func (w *walk) life(ctx context.Context) error {
+	var err error
+	if w.subject, err = w.findSubject(ctx); err != nil {
+		return err
+	}
+	w.heading("The life of one row", fmt.Sprintf("Order %d changed %d times in the last seconds: every version, when it held, and for how long.", w.subject.order, w.subject.versions))
+	return w.cdc(ctx, "history", "orders", "id="+strconv.Itoa(w.subject.order))
+}
+
+// transaction shows all that one transaction did.
+func (w *walk) transaction(ctx context.Context) error {
+	w.heading("One transaction", fmt.Sprintf("Transaction %d placed that order. All that it did, in all tables, old values beside new ones:", w.subject.tx))
+	return w.cdc(ctx, "show", strconv.FormatUint(w.subject.tx, 10))
+}
+
+// moment shows a table as of a place in the server's own write-ahead log.
+func (w *walk) moment(ctx context.Context) error {
+	w.heading("A moment by its LSN", fmt.Sprintf("The server's WAL held that commit up to %s. The order's items exactly then:", w.subject.position))
+	return w.cdc(ctx, "at", "LSN "+w.subject.position, "order_items", "order_id="+strconv.Itoa(w.subject.order))
+}
+
+// verify compares the log with the database.
+func (w *walk) verify(ctx context.Context) error {
+	w.heading("Is it true?", "Every table as of a snapshot's exact place in the stream, compared row by row with that snapshot, while the", "shop goes on.")
+	return w.cdc(ctx, "verify")
+}
+
+// pauseOfCrash is how long nobody captures after the crash.
+const pauseOfCrash = 1500 * time.Millisecond
+
+// crash kills the capture and starts it again.
+func (w *walk) crash(ctx context.Context) error {
+	w.heading("kill -9", "The capture dies without a chance to say goodbye, and the shop goes on without it.")
+	w.show(fmt.Sprintf("kill -9 %d", w.capture.pid()))
+	missed := w.shop.count()
+	died := time.Now()
+	if err := w.capture.kill(); err != nil {
+		return err
+	}
+	err := w.pause(ctx, "(nobody captures)", func() (bool, error) { return time.Since(died) >= pauseOfCrash, w.shop.err() })
+	if err != nil {
+		return err
+	}
+	missed = w.shop.count() - missed
+	began := time.Now()
+	if err := w.launch(ctx, "run", "--http", "off"); err != nil {
+		return err
+	}
+	w.did(began, "streaming again; %d transactions committed meanwhile", missed)
+	if err := w.cdc(ctx, "verify"); err != nil {
+		return err
+	}
+	return w.ledger(ctx)
+}
+
+// ledger compares the log with what the shop's clients were told: each transaction whose COMMIT returned must be there, once.
+func (w *walk) ledger(ctx context.Context) error {
+	began := time.Now()
+	committed := w.shop.since(w.before)
+	end, err := w.server.SQL(ctx, database, "SELECT pg_current_wal_insert_lsn()")
+	if err != nil {
+		return err
+	}
+	if err := w.exactlyOnce(ctx, committed, "LSN "+end); err != nil {
+		return err
+	}
+	w.did(began, "%d transactions whose COMMIT returned: each is in the log once", len(committed))
+	return nil
+}
+
+// exactlyOnce looks for the transactions in the log up to a moment that comes after them, which is waited for.
+func (w *walk) exactlyOnce(ctx context.Context, committed []uint64, to string) error {
+	commits := map[uint64]map[uint64]bool{}
+	err := w.changes(ctx, func(l *line) error {
+		if l.TX != 0 {
+			if commits[l.TX] == nil {
+				commits[l.TX] = map[uint64]bool{}
+			}
+			commits[l.TX][l.Commit] = true
+		}
+		return nil
+	}, "-n", "0", "--to", to)
+	if err != nil {
+		return err
+	}
+	for _, xid := range committed {
+		if n := len(commits[xid]); n != 1 {
+			return fmt.Errorf("transaction %d is in the log %d times", xid, n)
+		}
+	}
+	return nil
+}
+
+// line is what is read of a change in the form for programs.
+type line struct {
+	Offset   uint64          `json:"offset"`
+	Commit   uint64          `json:"commit_offset"`
+	Position string          `json:"position"`
+	TX       uint64          `json:"tx"`
+	Table    string          `json:"table"`
+	Op       string          `json:"op"`
+	Key      json.RawMessage `json:"key"`
+}
+
+// changes reads changes, chosen by the arguments, and calls f with each.
+func (w *walk) changes(ctx context.Context, f func(*line) error, args ...string) error {
+	out, err := w.ask(ctx, append([]string{"changes", "--format", "json", "--quiet"}, args...)...)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var l line
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			return fmt.Errorf("read changes: %w", err)
+		}
+		if err := f(&l); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+// subject is the order that the demo looks at, with the transaction that placed it.
+type subject struct {
+	order, versions int
+	tx              uint64
+	position        string
+	items           int
+}
+
+// subjectChanges is how many of the latest changes the subject is looked for in.
+const subjectChanges = 6000
+
+// findSubject looks for an order with a rich life among the latest changes.
+func (w *walk) findSubject(ctx context.Context) (subject, error) {
+	orders, placed, items := map[int]*subject{}, map[uint64]*subject{}, map[uint64]int{}
+	err := w.changes(ctx, func(l *line) error {
+		switch l.Table {
+		case "public.order_items":
+			if l.Op == "c" {
+				items[l.TX]++
+			}
+			return nil
+		case "public.orders":
+		default:
+			return nil
+		}
+		var key struct{ ID int }
+		if err := json.Unmarshal(l.Key, &key); err != nil {
+			return fmt.Errorf("read changes: %w", err)
+		}
+		if l.Op == "c" {
+			orders[key.ID] = &subject{order: key.ID, tx: l.TX, position: l.Position}
+			placed[l.TX] = orders[key.ID]
+		}
+		if s := orders[key.ID]; s != nil && l.TX != s.tx {
+			s.versions++
+		}
+		return nil
+	}, "-n", strconv.Itoa(subjectChanges))
+	if err != nil {
+		return subject{}, err
+	}
+	best := subject{}
+	for tx, s := range placed {
+		s.items = items[tx]
+		if s.richer(&best) {
+			best = *s
+		}
+	}
+	if best.order == 0 {
+		return best, errors.New("no order was placed")
+	}
+	return best, nil
+}
+
+// richer reports whether the order shows more; of two that show as much, the newer one is taken.
+func (s *subject) richer(o *subject) bool {
+	switch {
+	case s.versions != o.versions:
+		return s.versions > o.versions
+	case s.items != o.items:
+		return s.items > o.items
+	}
+	return s.order > o.order
+}
+
+// sql leaves the user with a prompt, or asks one question where there is nobody.
+func (w *walk) sql(ctx context.Context) error {
+	if !w.o.SQL {
+		w.say("\nThis build has no SQL (it needs cgo). All steps worked, in %.0f s.", time.Since(w.started).Seconds())
+		return nil
+	}
+	query := "select status, count(*) as orders, sum(total) as value from orders group by status order by orders desc"
+	earlier := "select count(*) as orders, sum(total) as value from orders as of '" + agoText + "'"
+	w.heading("SQL, at any moment", "Every table is there under its name, each at the moment that the query says.")
+	if err := w.cdc(ctx, "sql", query); err != nil {
+		return err
+	}
+	w.say("")
+	if err := w.cdc(ctx, "sql", earlier); err != nil {
+		return err
+	}
+	w.say("\n%s", w.style.Green(fmt.Sprintf("All steps worked, in %.0f s.", time.Since(w.started).Seconds())))
+	if !w.o.Terminal || w.o.In == nil {
+		return nil
+	}
+	w.say(strings.Join([]string{
+		"\nThe shop goes on. Try, for example:",
+		`  select name, stock from products order by stock limit 3;`,
+		`  \asof 10 seconds ago`,
+		`  select count(*) from orders;`,
+		"Leave with \\q; everything is then stopped and removed.\n",
+	}, "\n"))
+	err := w.prompt(ctx, "sql")
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}

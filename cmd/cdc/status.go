@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"cdc/cmd/cdc/internal/client"
+	"cdc/cmd/cdc/internal/config"
+	"cdc/cmd/cdc/internal/present"
+	"cdc/schema"
+)
+
+type statusCmd struct {
+	Watch bool `short:"w" help:"Print again every two seconds."`
+}
+
+// Help describes the verb with examples.
+func (statusCmd) Help() string {
+	return `Says for each source its phase, its position, how far the log is behind it, what its server holds back for it, and which stops nobody has decided about. Without a running cdc it says what the log knows.
+
+Examples:
+
+	cdc status
+	cdc status --json
+	cdc status --watch`
+}
+
+// statusEvery is the pause of --watch.
+const statusEvery = 2 * time.Second
+
+// Run prints the status.
+func (s *statusCmd) Run(ctx context.Context, app *App) error {
+	for {
+		status, err := app.status(ctx)
+		if err != nil {
+			return err
+		}
+		if err := app.printStatus(status); err != nil {
+			return err
+		}
+		if !s.Watch {
+			return nil
+		}
+		if err := wait(ctx, statusEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// status asks the running cdc, or reads the folder when there is none.
+func (a *App) status(ctx context.Context) (*client.Status, error) {
+	if err := a.requireLog(); err != nil {
+		return nil, err
+	}
+	live, err := a.Live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if live != nil {
+		defer live.Close()
+		return live.Status(ctx)
+	}
+	log, err := a.OpenLog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := config.ReadKnown(a.Data)
+	status := logStatus(a.Data, log.Log, known)
+	return &status, errors.Join(err, log.Close())
+}
+
+func (a *App) printStatus(status *client.Status) error {
+	if a.JSON {
+		return json.NewEncoder(a.Stdout).Encode(status)
+	}
+	if a.Format == "table" {
+		return a.printStatusText(status)
+	}
+	return a.printStatusRows(status)
+}
+
+func quantity(n int64) string {
+	if n < 0 {
+		return "not known"
+	}
+	return sizeText(n)
+}
+
+func secondsText(s float64) string {
+	if s < 0 {
+		return "not known"
+	}
+	return durationText(time.Duration(s * float64(time.Second)))
+}
+
+// ago is a moment for people who want to know how long ago it was.
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%s ago", durationText(time.Since(t)))
+}
+
+// printStatusText is the status for people: a line for the folder, a block for each source.
+func (a *App) printStatusText(status *client.Status) error {
+	style := present.Style{Color: a.Color}
+	var b strings.Builder
+	if status.Running {
+		fmt.Fprintf(&b, "%s %s, process %d, since %s", style.Bold("running"), status.Version, status.PID, ago(status.Started))
+		if status.HTTP != "" {
+			fmt.Fprintf(&b, ", http://%s", status.HTTP)
+		}
+		b.WriteByte('\n')
+	} else {
+		fmt.Fprintln(&b, style.Bold("not running"))
+	}
+	fmt.Fprintf(&b, "%-10s %s: offsets %d to %d durable, %s on disk, %s free, %d tags\n", "log", status.Data, status.First, status.Durable,
+		quantity(status.LogBytes), quantity(status.FreeBytes), status.Tags)
+	if status.Full {
+		fmt.Fprintln(&b, style.Red("the disk is full: nothing is captured until there is space; it goes on by itself then"))
+	}
+	for i := range status.Sources {
+		writeSource(&b, style, &status.Sources[i])
+	}
+	if len(status.Sources) == 0 {
+		fmt.Fprintln(&b, "no sources: 'cdc run DSN' adds one")
+	}
+	_, err := fmt.Fprint(a.Stdout, b.String())
+	return err
+}
+
+func writeSource(b *strings.Builder, style present.Style, s *client.Source) {
+	phase := style.Green(s.Phase)
+	if s.Phase != "streaming" && s.Phase != "copying" {
+		phase = style.Yellow(s.Phase)
+	}
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(b, "  %-9s %s\n", name, present.Clean(fmt.Sprintf(format, args...)))
+	}
+	fmt.Fprintf(b, "\n%s %s", style.Bold(present.Clean(s.Name)), phase)
+	if !s.Since.IsZero() {
+		fmt.Fprintf(b, " since %s", ago(s.Since))
+	}
+	fmt.Fprintf(b, "  %s\n", present.Clean(s.DSN))
+	if s.Epoch > 0 {
+		line("log", "epoch %d, offset %d, position %s, clock %s", s.Epoch, s.Offset, orNone(s.Position), clockText(s.Clock))
+		line("tables", "%d captured, %d untracked", s.Tables, len(s.Untracked))
+	}
+	if s.Received != "" {
+		line("source", "at %s, log behind by %s and %s, WAL held for us %s", s.Received, secondsText(s.LagSeconds), quantity(s.LagBytes), quantity(s.HeldBytes))
+	}
+	if c := s.Copy; c != nil {
+		line("copy", "%d of %d tables, %d of about %d rows, %s: %s", c.TablesDone, c.Tables, c.Rows, c.RowsEstimated, quantity(c.Bytes), c.Table)
+	}
+	for _, table := range s.Untracked {
+		line("untracked", "%s", table)
+	}
+	for _, stop := range s.Stops {
+		where := ""
+		if stop.Table != "" {
+			where = stop.Table + ": "
+		}
+		fmt.Fprintf(b, "  %-9s %s\n", style.Red(stop.Kind), present.Clean(where+stop.Detail))
+		if stop.Remedy != "" {
+			line("", "%s", stop.Remedy)
+		}
+	}
+	if s.Error != "" && len(s.Stops) == 0 {
+		line("error", "%s", s.Error)
+	}
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return text
+}
+
+func clockText(t time.Time) string {
+	if t.IsZero() {
+		return "none"
+	}
+	return t.Format("2006-01-02 15:04:05.000Z")
+}
+
+var statusShape = present.Shape(
+	present.Field{Name: "source", Kind: schema.Text}, present.Field{Name: "kind", Kind: schema.Text},
+	present.Field{Name: "phase", Kind: schema.Text}, present.Field{Name: "epoch", Kind: schema.Uint32},
+	present.Field{Name: "position", Kind: schema.Text}, present.Field{Name: "offset", Kind: schema.Uint64},
+	present.Field{Name: "clock", Kind: schema.TimestampTZ}, present.Field{Name: "lag_seconds", Kind: schema.Float64},
+	present.Field{Name: "lag_bytes", Kind: schema.Int64}, present.Field{Name: "held_bytes", Kind: schema.Int64},
+	present.Field{Name: "tables", Kind: schema.Int32}, present.Field{Name: "untracked", Kind: schema.Int32},
+	present.Field{Name: "stop", Kind: schema.Text}, present.Field{Name: "error", Kind: schema.Text},
+)
+
+// printStatusRows is the status for programs: one row a source.
+func (a *App) printStatusRows(status *client.Status) error {
+	flags := rowFlags{}
+	out, err := flags.open(a)
+	if err != nil {
+		return err
+	}
+	record, err := out.Record(statusShape)
+	if err != nil {
+		return err
+	}
+	for i := range status.Sources {
+		s := &status.Sources[i]
+		b := record.Begin()
+		b.String(0, s.Name)
+		b.String(1, s.Kind)
+		b.String(2, s.Phase)
+		b.Int(3, int64(s.Epoch))
+		setText(b, 4, s.Position)
+		b.Uint64(5, uint64(s.Offset))
+		if s.Clock.IsZero() {
+			b.Null(6)
+		} else {
+			b.Int(6, s.Clock.UnixMicro()-schema.UnixEpoch2000)
+		}
+		if s.LagSeconds < 0 {
+			b.Null(7)
+		} else {
+			b.Float64(7, s.LagSeconds)
+		}
+		setKnown(b, 8, s.LagBytes)
+		setKnown(b, 9, s.HeldBytes)
+		b.Int(10, int64(s.Tables))
+		b.Int(11, int64(len(s.Untracked)))
+		stop := ""
+		if len(s.Stops) > 0 {
+			stop = s.Stops[0].Kind
+		}
+		setText(b, 12, stop)
+		setText(b, 13, s.Error)
+		if err := record.End(); err != nil {
+			return err
+		}
+	}
+	return record.Close()
+}
+
+// setKnown sets a number of which -1 says that it is not known.
+func setKnown(b *schema.Builder, i int, v int64) {
+	if v < 0 {
+		b.Null(i)
+		return
+	}
+	b.Int(i, v)
+}
+
+// setText sets a text, an empty one as null.
+func setText(b *schema.Builder, i int, text string) {
+	if text == "" {
+		b.Null(i)
+		return
+	}
+	b.String(i, text)
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"cdc/changelog"
+	"cdc/cmd/cdc/internal/present"
+	"cdc/materialize"
+	"cdc/schema"
+)
+
+// tablesCmd lists the tables that the log holds.
+type tablesCmd struct {
+	rowFlags
+	waitFlags
+	AsOf string `name:"as-of" default:"now" placeholder:"MOMENT" help:"The tables as the log knew them at this moment (${default})."`
+}
+
+// Help describes the verb with examples.
+func (tablesCmd) Help() string {
+	return `A table can be asked for from the moment on that it is known from: the end of its first copy. A table that is UNTRACKED is not captured, and says why.
+
+Examples:
+
+	cdc tables
+	cdc tables --as-of '1 day ago' --json`
+}
+
+// Shapes of a table's description. People read fewer columns.
+var (
+	tableForPeople = present.Shape(
+		present.Field{Name: "table", Kind: schema.Text}, present.Field{Name: "state", Kind: schema.Text},
+		present.Field{Name: "known from (UTC)", Kind: schema.Timestamp}, present.Field{Name: "identity", Kind: schema.Text},
+		present.Field{Name: "key", Kind: schema.Text}, present.Field{Name: "columns", Kind: schema.Int32},
+		present.Field{Name: "note", Kind: schema.Text},
+	)
+	tableForPrograms = present.Shape(
+		present.Field{Name: "table", Kind: schema.Text}, present.Field{Name: "state", Kind: schema.Text},
+		present.Field{Name: "known_from", Kind: schema.TimestampTZ}, present.Field{Name: "identity", Kind: schema.Text},
+		present.Field{Name: "key", Kind: schema.Text}, present.Field{Name: "columns", Kind: schema.Int32},
+		present.Field{Name: "note", Kind: schema.Text}, present.Field{Name: "known_from_offset", Kind: schema.Uint64},
+		present.Field{Name: "state_since_offset", Kind: schema.Uint64}, present.Field{Name: "version", Kind: schema.Uint32},
+	)
+)
+
+// Run prints one line a table.
+func (c *tablesCmd) Run(ctx context.Context, a *App) (err error) {
+	log, err := a.OpenLog(ctx)
+	if err != nil {
+		return err
+	}
+	defer closing(log, &err)
+	moment, err := c.resolve(ctx, log, c.AsOf)
+	if err != nil {
+		return err
+	}
+	out, err := c.rowFlags.open(a)
+	if err != nil {
+		return err
+	}
+	n, err := printTables(ctx, log, &out.Output, moment.Cut)
+	if err := out.close(err); err != nil {
+		return err
+	}
+	return out.Footer("(%s) as of %s", counted(n, "table"), diffMoment(moment))
+}
+
+func printTables(ctx context.Context, log *Log, out *present.Output, cut changelog.Cut) (int, error) {
+	shape := tableForPrograms
+	if out.Human() {
+		shape = tableForPeople
+	}
+	record, err := out.Record(shape)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, known := range log.Catalog().TablesAt(cut.Max()) {
+		source := sourceOf(log, known.Table)
+		t, ok := log.Catalog().TableAt(known.Table.ID, cut.At(source))
+		if !ok {
+			continue
+		}
+		clock, err := clockAt(ctx, log, source, t.KnownFrom)
+		if err != nil {
+			return n, err
+		}
+		n++
+		b := record.Begin()
+		b.String(0, t.Table.FullName())
+		b.String(1, stateText(t.State.State))
+		setTime(b, 2, clock)
+		b.String(3, t.Table.Identity.String())
+		b.String(4, strings.Join(keyNames(t.Table), ", "))
+		b.Int(5, int64(len(t.Table.Columns)))
+		b.String(6, tableNote(&t))
+		if !out.Human() {
+			setNumber(b, 7, uint64(t.KnownFrom))
+			setNumber(b, 8, uint64(t.StateSince))
+			b.Int(9, int64(t.Table.Version))
+		}
+		if err := record.End(); err != nil {
+			return n, err
+		}
+	}
+	return n, record.Close()
+}
+
+// clockAt is the source's clock at the offset, zero when there is none.
+func clockAt(ctx context.Context, log *Log, source changelog.SourceID, at changelog.Offset) (changelog.Micros, error) {
+	if at == 0 {
+		return 0, nil
+	}
+	r, err := materialize.Resolve(ctx, log, materialize.AtOffset(at), materialize.ResolveOptions{Wait: -1})
+	for i := range r.Sources {
+		if r.Sources[i].Source.ID == source {
+			return r.Sources[i].Clock, err
+		}
+	}
+	return 0, err
+}
+
+// stateText is a table's state in the words of the documentation.
+func stateText(s changelog.TableStateKind) string {
+	switch s {
+	case changelog.TableCopied, changelog.TableEmpty:
+		return "tracked"
+	case changelog.TableUntracked:
+		return "UNTRACKED"
+	case changelog.TableDropped:
+		return "dropped"
+	case changelog.TableRewritten:
+		return "REWRITTEN"
+	}
+	return "unknown"
+}
+
+func keyNames(t *schema.Table) (names []string) {
+	for _, i := range t.KeyColumns() {
+		names = append(names, t.Columns[i].Name)
+	}
+	return names
+}
+
+func tableNote(t *changelog.TableAt) string {
+	var notes []string
+	if t.State.Detail != "" {
+		notes = append(notes, t.State.Detail)
+	}
+	if t.Table.AppendOnly {
+		notes = append(notes, "inserts and truncates only")
+	}
+	return strings.Join(notes, "; ")
+}

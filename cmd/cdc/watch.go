@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"cdc/changelog"
+	"cdc/cmd/cdc/internal/present"
+	"cdc/sources"
+)
+
+// watchEvery is how often the sources' phases are looked at.
+const watchEvery = 250 * time.Millisecond
+
+// watch says on the log, or with a bar on a terminal, what the sources are doing: one line for each change.
+func (c *capture) watch(ctx context.Context) error {
+	w := &watcher{c: c, phases: map[string]sources.Phase{}, works: map[string]*present.Work{}}
+	w.progress = present.NewProgress(present.ProgressOptions{Out: c.app.Stderr, Terminal: c.app.ErrTerminal, Logger: c.logger})
+	defer func() { w.progress.Close() }()
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		c.mu.Lock()
+		all := append([]*captured(nil), c.sources...)
+		c.mu.Unlock()
+		for _, s := range all {
+			if err := w.look(s); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// watcher remembers what has been said.
+type watcher struct {
+	c        *capture
+	progress *present.Progress
+	phases   map[string]sources.Phase
+	works    map[string]*present.Work
+}
+
+func (w *watcher) look(s *captured) error {
+	name := s.spec.Name
+	phase, _, failure, progress := s.state()
+	w.copying(name, progress.Copy)
+	if w.phases[name] == phase {
+		return nil
+	}
+	w.phases[name] = phase
+	info, _ := w.c.log.Catalog().Source(name)
+	at := w.c.log.Catalog().Progress(info.ID)
+	switch phase {
+	case sources.PhaseStreaming:
+		tables, _ := tablesOf(w.c.log, name)
+		if err := w.c.remember(s); err != nil {
+			return err
+		}
+		w.c.logger.Info("source is streaming", "source", name, "position", positionText(at.Position), "offset", uint64(at.Commit), "tables", len(tables), "epoch", uint32(info.Epoch))
+	case sources.PhaseStopped:
+		w.stopped(name, failure)
+	case sources.PhaseWaiting: // Ingest has said why
+	default:
+		w.c.logger.Info("source is "+string(phase), "source", name)
+	}
+	return nil
+}
+
+// stopped says what only the end of an Ingest knows; a stop that Ingest has met it has logged itself.
+func (w *watcher) stopped(name string, failure error) {
+	var stop *sources.Stop
+	if errors.As(failure, &stop) && stop.At != 0 && time.Since(stop.At.Time()) > time.Minute {
+		w.c.logger.Error("source is stopped since an earlier run", "source", name, "stop", string(stop.Kind), "detail", stop.Detail, "remedy", stop.Remedy)
+	}
+}
+
+// copying moves the source's bar, or ends it.
+func (w *watcher) copying(name string, p *sources.CopyProgress) {
+	work := w.works[name]
+	switch {
+	case p == nil && work != nil:
+		work.Done()
+		delete(w.works, name)
+		w.progress.Close()
+		w.progress = present.NewProgress(present.ProgressOptions{Out: w.c.app.Stderr, Terminal: w.c.app.ErrTerminal, Logger: w.c.logger})
+		w.c.logger.Info("copy is done", "source", name)
+	case p != nil && work == nil:
+		work = w.progress.Start("copying "+name, "rows")
+		w.works[name] = work
+		fallthrough
+	case p != nil:
+		work.Set(p.RowsDone, p.RowsEstimated)
+	}
+}
+
+// awaitCurrent waits until everything that was committed at the source when it was asked is durable here, then counts the source
+// as done.
+func (c *capture) awaitCurrent(ctx context.Context, s *captured) error {
+	reached, err := askCurrent(ctx, s)
+	if err != nil {
+		return err
+	}
+	for {
+		next := c.log.Bounds().Next
+		at := c.progressOf(s)
+		if at.Position != "" && reached(at.Position) {
+			next = at.Commit
+		}
+		if err := c.log.WaitDurable(ctx, next); err != nil {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		if next == at.Commit {
+			break
+		}
+	}
+	s.mu.Lock()
+	s.reached = true
+	s.mu.Unlock()
+	c.judge()
+	return nil
+}
+
+// progressOf is how far the log holds the source, as far as it counts: until the source streams, a new epoch may yet begin with a
+// copy.
+func (c *capture) progressOf(s *captured) changelog.SourceProgress {
+	info, known := c.log.Catalog().Source(s.spec.Name)
+	if phase, _, _, _ := s.state(); !known || phase != sources.PhaseStreaming {
+		return changelog.SourceProgress{}
+	}
+	return c.log.Catalog().Progress(info.ID)
+}
+
+// askPause is the pause between two questions.
+const askPause = time.Second
+
+// askCurrent asks the source where its end is, again and again while it cannot be reached: whether that may ever be is for the
+// source's own goroutine to find out.
+func askCurrent(ctx context.Context, s *captured) (func(changelog.Position) bool, error) {
+	for {
+		reached, err := s.source.Current(ctx)
+		if err == nil {
+			return reached, nil
+		}
+		if err := wait(ctx, askPause); err != nil {
+			return nil, err
+		}
+	}
+}
