@@ -13,7 +13,7 @@ type resolveCmd struct {
 	Source    string `arg:"" help:"Name of the source."`
 	Table     string `arg:"" optional:"" help:"With --recopy: copy this table only."`
 	Recopy    bool   `xor:"action" help:"Copy the tables again; what happened in between stays unknown, and the log says so."`
-	AcceptGap bool   `xor:"action" help:"Go on from where the server still is; what was lost stays lost, and the log says so."`
+	AcceptGap bool   `xor:"action" help:"Accept that what was lost stays lost, and begin anew from where the server is; the log says so."`
 }
 
 // Help describes the verb with examples.
