@@ -106,7 +106,6 @@ var clients = []client{
 	{module: "github.com/jackc/pgx/v5", owners: []string{"sources/postgres", "e2e", demo}},
 	{module: "github.com/klauspost/compress", owners: []string{"changelog", "materialize"}},
 	{module: "github.com/cockroachdb/pebble/v2", owners: []string{"changelog/rowstate"}},
-	{module: "github.com/cockroachdb/apd/v3", owners: []string{"schema", "sources", "materialize", "sinks"}},
 	{module: "github.com/duckdb/duckdb-go/v2", owners: []string{"materialize/sql"}},
 	{module: "github.com/apache/arrow-go/v18", owners: []string{"materialize/sql"}},
 	{module: "github.com/parquet-go/parquet-go", owners: []string{"materialize/history", "sinks/parquet", "cmd/cdc"}},
@@ -117,11 +116,8 @@ var clients = []client{
 	{module: "golang.org/x/term", owners: []string{"cmd/cdc"}},
 	{module: "golang.org/x/sync", owners: anywhere},
 	{module: "golang.org/x/sys", owners: anywhere},
-	{module: "golang.org/x/time", owners: anywhere},
 	{module: "pgregory.net/rapid", owners: testOnly, tests: true},
 	{module: "github.com/cockroachdb/datadriven", owners: testOnly, tests: true},
-	{module: "github.com/rogpeppe/go-internal", owners: testOnly, tests: true},
-	{module: "go.uber.org/goleak", owners: testOnly, tests: true},
 }
 
 // testOnly are the packages that hold tests for others to run, outside _test.go files.
