@@ -2,7 +2,7 @@ package vfs
 
 import "sync"
 
-// Unlimited, given to Faulty.SetFree, takes the limit away.
+// Unlimited takes the limit away when it is given to Faulty.SetFree.
 const Unlimited = int64(-1)
 
 // SetFree limits how many bytes files may still grow by; Unlimited lifts the

@@ -110,8 +110,16 @@ func (s *captured) outcome() (final bool, failure error) {
 	return s.final, s.failure
 }
 
-// state is what the source is doing, with its own account of it.
-func (s *captured) state() (sources.Phase, time.Time, error, sources.Progress) {
+// activity is what a source is doing: since when, why it waits or has stopped, and its own account of it.
+type activity struct {
+	phase    sources.Phase
+	since    time.Time
+	failure  error
+	progress sources.Progress
+}
+
+// state is what the source is doing.
+func (s *captured) state() activity {
 	progress := s.source.Progress()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +128,7 @@ func (s *captured) state() (sources.Phase, time.Time, error, sources.Progress) {
 		p = progress.Phase
 	}
 	s.going = s.going || p == sources.PhaseCopying || p == sources.PhaseStreaming
-	return p, s.since, s.failure, progress
+	return activity{phase: p, since: s.since, failure: s.failure, progress: progress}
 }
 
 // observedSource tells when a try begins, which Ingest does not, and gives up on a server that was never reached: what is wrong

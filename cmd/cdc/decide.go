@@ -95,12 +95,13 @@ func sourceNamed(catalog *changelog.Catalog, name string) (changelog.SourceInfo,
 	return changelog.SourceInfo{}, &exit.Error{Code: exit.Usage, What: fmt.Sprintf("there is no source %q", name), Remedy: remedy}
 }
 
-// tableNamed is the source's table of that name: schema.table, or the table's own name where it is unique.
+// tableNamed is the source's table of that name: schema.table, or the table's own name where it is unique. One that the source has
+// dropped does not count, as another may have its name by now.
 func tableNamed(log *disklog.Log, source, name string) (schema.TableID, error) {
 	var found []*schema.Table
 	for _, t := range log.Catalog().TablesAt(log.Bounds().Next - 1) {
 		full := tableName(t.Table)
-		if t.Table.Source == source && (name == t.Table.Name || name == full || name == source+"."+full) {
+		if t.Table.Source == source && t.State.State != changelog.TableDropped && (name == t.Table.Name || name == full || name == source+"."+full) {
 			found = append(found, t.Table)
 		}
 	}

@@ -177,7 +177,8 @@ func (c *capture) Status() client.Status {
 
 // addProgress adds what the running source says of itself.
 func (c *capture) addProgress(out *client.Source, s *captured) {
-	phase, since, failure, progress := s.state()
+	now := s.state()
+	phase, since, failure, progress := now.phase, now.since, now.failure, now.progress
 	out.Phase, out.Since, out.DSN = string(phase), since.UTC(), s.spec.DSN.String()
 	if out.Kind == "" {
 		out.Kind = s.spec.DSN.Kind()

@@ -47,7 +47,8 @@ type watcher struct {
 
 func (w *watcher) look(s *captured) error {
 	name := s.spec.Name
-	phase, _, failure, progress := s.state()
+	now := s.state()
+	phase, failure, progress := now.phase, now.failure, now.progress
 	w.copying(name, progress.Copy)
 	if w.phases[name] == phase {
 		return nil
@@ -129,7 +130,7 @@ func (c *capture) awaitCurrent(ctx context.Context, s *captured) error {
 // copy.
 func (c *capture) progressOf(s *captured) changelog.SourceProgress {
 	info, known := c.log.Catalog().Source(s.spec.Name)
-	if phase, _, _, _ := s.state(); !known || phase != sources.PhaseStreaming {
+	if !known || s.state().phase != sources.PhaseStreaming {
 		return changelog.SourceProgress{}
 	}
 	return c.log.Catalog().Progress(info.ID)

@@ -71,8 +71,10 @@ func BenchmarkStream(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		st := &stream{feed: feed, out: &discard{want: benchRows}, guide: &tailGuide{s: r.src, c: c}, types: c.types,
-			relations: map[uint32]*relation{}, asked: make(chan struct{}, 1)}
+		st := &stream{
+			feed: feed, out: &discard{want: benchRows}, guide: &tailGuide{s: r.src, c: c}, types: c.types,
+			relations: map[uint32]*relation{}, asked: make(chan struct{}, 1),
+		}
 		if path := os.Getenv("CDC_BENCH_PROFILE"); path != "" {
 			f, err := os.Create(path)
 			if err != nil {

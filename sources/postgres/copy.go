@@ -361,8 +361,10 @@ func (c *copier) readPiece(ctx context.Context, v *view, session *session, p pie
 	}
 	if _, err := session.conn.CopyTo(ctx, r, p.sql); err != nil {
 		if codeOf(err) == "42501" {
-			return &sources.Unfit{Detail: "table " + p.table.quoted() + " cannot be read: " + err.Error(),
-				Remedy: "grant SELECT on it; if it has row security, let the role bypass it"}
+			return &sources.Unfit{
+				Detail: "table " + p.table.quoted() + " cannot be read: " + err.Error(),
+				Remedy: "grant SELECT on it; if it has row security, let the role bypass it",
+			}
 		}
 		return fmt.Errorf("copy table %s: %w", p.table.quoted(), err)
 	}

@@ -250,8 +250,10 @@ func (s *Source) classifyConnect(err error, replication bool) error {
 		return fmt.Errorf("connect: %s", text)
 	}
 	if isTLSError(err) {
-		return &sources.Refused{Detail: "TLS failed: " + text,
-			Remedy: "give sslrootcert, or an sslmode that fits the server; sslmode=disable sends everything unencrypted"}
+		return &sources.Refused{
+			Detail: "TLS failed: " + text,
+			Remedy: "give sslrootcert, or an sslmode that fits the server; sslmode=disable sends everything unencrypted",
+		}
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {

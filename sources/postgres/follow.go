@@ -35,8 +35,10 @@ func (s *Source) follow(ctx context.Context, c *catalog, w *sources.Writer, ws *
 	if err := s.awaitSlot(ctx, c, id); err != nil {
 		return err
 	}
-	g := &logGuide{s: s, c: c, w: w, id: id, timeline: is.timeline, found: make(chan finding, 1), copied: map[copyKey]bool{},
-		filters: map[uint32]string{}, shapes: map[uint32]shape{}}
+	g := &logGuide{
+		s: s, c: c, w: w, id: id, timeline: is.timeline, found: make(chan finding, 1), copied: map[copyKey]bool{},
+		filters: map[uint32]string{}, shapes: map[uint32]shape{},
+	}
 	g.ticks.due(time.Now()) // the first tick is a second away: at its start the stream has told nothing new
 	defer g.close()
 	if err := g.start(ctx); err != nil {

@@ -260,8 +260,14 @@ func TestRowMessagesAreDecodedWithoutAllocating(t *testing.T) {
 	for i, v := range []struct {
 		oid  uint32
 		data string
-	}{{oidInt8, "\x00\x00\x00\x00\x00\x00\x00\x01"}, {oidText, "hello"}, {oidNumeric, "\x00\x01\x00\x00\x00\x00\x00\x02\x00\x07"}, {oidTimestampTZ, "\x00\x00\x00\x00\x00\x00\x00\x01"},
-		{oidJSONB, "\x01{}"}, {oidInet, "\x02\x20\x00\x04\x01\x02\x03\x04"}} {
+	}{
+		{oidInt8, "\x00\x00\x00\x00\x00\x00\x00\x01"},
+		{oidText, "hello"},
+		{oidNumeric, "\x00\x01\x00\x00\x00\x00\x00\x02\x00\x07"},
+		{oidTimestampTZ, "\x00\x00\x00\x00\x00\x00\x00\x01"},
+		{oidJSONB, "\x01{}"},
+		{oidInet, "\x02\x20\x00\x04\x01\x02\x03\x04"},
+	} {
 		types.types[v.oid] = typeInfo{oid: v.oid, kind: 'b'}
 		column := schema.Column{ID: uint32(i + 1), Name: "c"}
 		types.describe(&column, v.oid, -1)

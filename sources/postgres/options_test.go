@@ -87,11 +87,20 @@ func TestPatterns(t *testing.T) {
 		pattern, table string // schema.table
 		want           bool
 	}{
-		{"orders", "public.orders", true}, {"orders", "other.orders", true}, {"orders", "public.orders2", false},
-		{"public.*", "public.orders", true}, {"public.*", "other.orders", false}, {"p*.o?ders", "public.orders", true},
-		{"shop.public.orders", "public.orders", true}, {"other.public.orders", "public.orders", false},
-		{`"ord*"`, "public.orders", false}, {`"ord*"`, "public.ord*", true}, {`public."a""b"`, `public.a"b`, true},
-		{"*", "a.b", true}, {"Orders", "public.orders", false}, {"é?", "public.éx", true},
+		{"orders", "public.orders", true},
+		{"orders", "other.orders", true},
+		{"orders", "public.orders2", false},
+		{"public.*", "public.orders", true},
+		{"public.*", "other.orders", false},
+		{"p*.o?ders", "public.orders", true},
+		{"shop.public.orders", "public.orders", true},
+		{"other.public.orders", "public.orders", false},
+		{`"ord*"`, "public.orders", false},
+		{`"ord*"`, "public.ord*", true},
+		{`public."a""b"`, `public.a"b`, true},
+		{"*", "a.b", true},
+		{"Orders", "public.orders", false},
+		{"é?", "public.éx", true},
 	} {
 		p, err := ParsePattern(test.pattern)
 		if err != nil {

@@ -13,16 +13,20 @@ import (
 // checkServer makes sure that the server can be captured at all.
 func (s *Source) checkServer(ctx context.Context, c *catalog) error {
 	if c.version < oldestVersion {
-		return &sources.Unfit{Detail: fmt.Sprintf("the server runs PostgreSQL %d", c.version),
-			Remedy: fmt.Sprintf("version %d or newer is needed", oldestVersion)}
+		return &sources.Unfit{
+			Detail: fmt.Sprintf("the server runs PostgreSQL %d", c.version),
+			Remedy: fmt.Sprintf("version %d or newer is needed", oldestVersion),
+		}
 	}
 	r, err := c.one(ctx, `SELECT pg_catalog.current_setting('wal_level')`)
 	if err != nil {
 		return err
 	}
 	if level := r[0].text(); level != "logical" {
-		return &sources.Unfit{Detail: "the server's wal_level is " + level,
-			Remedy: "run: ALTER SYSTEM SET wal_level = 'logical'; and restart the server"}
+		return &sources.Unfit{
+			Detail: "the server's wal_level is " + level,
+			Remedy: "run: ALTER SYSTEM SET wal_level = 'logical'; and restart the server",
+		}
 	}
 	return nil
 }
@@ -90,8 +94,10 @@ func (s *Source) introduce(ctx context.Context, c *catalog, w *sources.Writer, i
 			return err
 		}
 		if len(rows) > 0 {
-			return &sources.Unfit{Detail: fmt.Sprintf("a slot %q that this log has not made exists already", slot),
-				Remedy: "choose another slot name, or if nobody uses it, run: SELECT pg_drop_replication_slot(" + quoteText(slot) + ");"}
+			return &sources.Unfit{
+				Detail: fmt.Sprintf("a slot %q that this log has not made exists already", slot),
+				Remedy: "choose another slot name, or if nobody uses it, run: SELECT pg_drop_replication_slot(" + quoteText(slot) + ");",
+			}
 		}
 	}
 	if err := s.preparePublication(ctx, c); err != nil {

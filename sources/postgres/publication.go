@@ -126,8 +126,10 @@ func (s *Source) checkPatterns(tables []*tableInfo) error {
 		for _, p := range patterns {
 			matches := func(t *tableInfo) bool { return p.Matches(s.o.Name, t.schema, t.name) }
 			if !slices.ContainsFunc(tables, matches) {
-				return &sources.Unfit{Detail: fmt.Sprintf("pattern %q matches no table", p.text),
-					Remedy: "see the tables with \\dt *.* in psql; a partition is captured through its root, and unlogged tables cannot be"}
+				return &sources.Unfit{
+					Detail: fmt.Sprintf("pattern %q matches no table", p.text),
+					Remedy: "see the tables with \\dt *.* in psql; a partition is captured through its root, and unlogged tables cannot be",
+				}
 			}
 		}
 	}
@@ -186,9 +188,11 @@ func (sel selection) within(held map[uint32]published, pubs publications, source
 		t.filter = p.filter
 		t.appendOnly = t.appendOnly || !p.update && !p.delete
 		if !p.whole(t.appendOnly) {
-			out.left = append(out.left, leftOut{tableInfo: t.tableInfo, named: t.named,
+			out.left = append(out.left, leftOut{
+				tableInfo: t.tableInfo, named: t.named,
 				reason: fmt.Sprintf("is published in part: publication %q leaves out some of its changes", pubs.main),
-				remedy: "run: ALTER PUBLICATION " + quoteName(pubs.main) + " SET (publish = 'insert, update, delete, truncate'); and " + recopyCommand(source, t.tableInfo)})
+				remedy: "run: ALTER PUBLICATION " + quoteName(pubs.main) + " SET (publish = 'insert, update, delete, truncate'); and " + recopyCommand(source, t.tableInfo),
+			})
 			continue
 		}
 		if p.columns != nil {
@@ -297,6 +301,8 @@ func (s *Source) checkNamedPublication(ctx context.Context, c *catalog, pubs pub
 	for _, t := range sel.chosen {
 		tables = append(tables, "ONLY "+t.quoted())
 	}
-	return &sources.Unfit{Detail: fmt.Sprintf("publication %q does not exist", pubs.main),
-		Remedy: "let the owner of the tables run: " + createPublicationSQL(pubs.main, tables, "insert, update, delete, truncate") + ";"}
+	return &sources.Unfit{
+		Detail: fmt.Sprintf("publication %q does not exist", pubs.main),
+		Remedy: "let the owner of the tables run: " + createPublicationSQL(pubs.main, tables, "insert, update, delete, truncate") + ";",
+	}
 }

@@ -191,8 +191,10 @@ func createSlot(ctx context.Context, ws *walsender, name string, temporary bool,
 func classifySlot(name string, err error) error {
 	switch codeOf(err) {
 	case "53400":
-		return &sources.Unfit{Detail: fmt.Sprintf("no free replication slot for %q: %s", name, err),
-			Remedy: "drop a slot that nobody uses, or raise max_replication_slots and restart the server"}
+		return &sources.Unfit{
+			Detail: fmt.Sprintf("no free replication slot for %q: %s", name, err),
+			Remedy: "drop a slot that nobody uses, or raise max_replication_slots and restart the server",
+		}
 	case "42501":
 		return &sources.Unfit{Detail: fmt.Sprintf("the role may not make slot %q: %s", name, err), Remedy: "run: ALTER ROLE … REPLICATION;"}
 	}

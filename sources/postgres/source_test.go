@@ -165,9 +165,11 @@ func TestInheritingTablesAreTablesOfTheirOwn(t *testing.T) {
 func TestHostileSettingsOfTheRoleChangeNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, append([]string{edgeTypes}, edgeTable("edge", append(append([][]string{}, edgeColumns...), textColumns...))...)...)
-	for _, set := range []string{"datestyle = 'SQL, DMY'", "intervalstyle = 'iso_8601'", "extra_float_digits = '-15'", "timezone = 'Asia/Kolkata'",
+	for _, set := range []string{
+		"datestyle = 'SQL, DMY'", "intervalstyle = 'iso_8601'", "extra_float_digits = '-15'", "timezone = 'Asia/Kolkata'",
 		"bytea_output = 'escape'", "statement_timeout = '50ms'", "idle_in_transaction_session_timeout = '50ms'", "search_path = 'nowhere'",
-		"default_transaction_isolation = 'serializable'", "client_encoding = 'LATIN1'", "xmlbinary = 'hex'", "standard_conforming_strings = 'off'"} {
+		"default_transaction_isolation = 'serializable'", "client_encoding = 'LATIN1'", "xmlbinary = 'hex'", "standard_conforming_strings = 'off'",
+	} {
 		r.sql(`ALTER DATABASE ` + r.db + ` SET ` + set)
 	}
 	r.run()

@@ -29,7 +29,6 @@ func quoteTable(schema, table string) string { return quoteName(schema) + "." + 
 type field []byte
 
 func (f field) text() string { return string(f) }
-func (f field) null() bool   { return f == nil }
 func (f field) bool() bool   { return string(f) == "t" }
 
 // int is the value as an integer, 0 when it is null. Only columns that the server prints as integers are read with it.

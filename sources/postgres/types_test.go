@@ -93,8 +93,10 @@ func edgeTable(name string, columns [][]string) []string {
 	for _, c := range columns {
 		defs = append(defs, c[0]+" "+c[1])
 	}
-	statements := []string{"CREATE TABLE " + name + " (id int PRIMARY KEY, " + strings.Join(defs, ", ") + ")",
-		"INSERT INTO " + name + " VALUES (0)"}
+	statements := []string{
+		"CREATE TABLE " + name + " (id int PRIMARY KEY, " + strings.Join(defs, ", ") + ")",
+		"INSERT INTO " + name + " VALUES (0)",
+	}
 	id := 0
 	for _, c := range columns {
 		for _, v := range c[2:] {

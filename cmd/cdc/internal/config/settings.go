@@ -25,42 +25,72 @@ type setting[T any] struct {
 // globals are the settings of the program.
 func globals() []setting[Config] {
 	return []setting[Config]{
-		{key: "http", sample: "HOST:PORT", preset: "127.0.0.1:7070", set: setHTTP,
-			help: "Address of health, readiness, metrics and status over HTTP, or off. Without it, a default address that is taken is a warning."},
-		{key: "log_level", sample: "LEVEL", preset: "info", help: "Least level of log lines: debug, info, warn or error.",
-			set: one(func(c *Config, v string) error { return choose(&c.LogLevel, v, "debug", "info", "warn", "error") })},
-		{key: "log_format", sample: "FORM", preset: "auto", help: "Form of log lines: text, json, or auto for text on a terminal, else JSON.",
-			set: one(func(c *Config, v string) error { return choose(&c.LogFormat, v, "auto", "text", "json") })},
-		{key: "min_free_disk", sample: "SIZE", preset: "512MiB", help: "Free disk space below which cdc run does not start.",
-			set: one(func(c *Config, v string) error { return setBytes(&c.MinFreeDisk, v) })},
-		{key: "segment_size", sample: "SIZE", preset: "128MiB", help: "Size of the log's files, 4KiB to 4GiB.",
-			set: one(func(c *Config, v string) error { return setBytes(&c.SegmentSize, v) })},
-		{key: "ready_lag", sample: "DURATION", preset: "60s", help: "Lag of a source above which /readyz says no.",
-			set: one(func(c *Config, v string) error { return setDuration(&c.ReadyLag, v) })},
+		{
+			key: "http", sample: "HOST:PORT", preset: "127.0.0.1:7070", set: setHTTP,
+			help: "Address of health, readiness, metrics and status over HTTP, or off. Without it, a default address that is taken is a warning.",
+		},
+		{
+			key: "log_level", sample: "LEVEL", preset: "info", help: "Least level of log lines: debug, info, warn or error.",
+			set: one(func(c *Config, v string) error { return choose(&c.LogLevel, v, "debug", "info", "warn", "error") }),
+		},
+		{
+			key: "log_format", sample: "FORM", preset: "auto", help: "Form of log lines: text, json, or auto for text on a terminal, else JSON.",
+			set: one(func(c *Config, v string) error { return choose(&c.LogFormat, v, "auto", "text", "json") }),
+		},
+		{
+			key: "min_free_disk", sample: "SIZE", preset: "512MiB", help: "Free disk space below which cdc run does not start.",
+			set: one(func(c *Config, v string) error { return setBytes(&c.MinFreeDisk, v) }),
+		},
+		{
+			key: "segment_size", sample: "SIZE", preset: "128MiB", help: "Size of the log's files, 4KiB to 4GiB.",
+			set: one(func(c *Config, v string) error { return setBytes(&c.SegmentSize, v) }),
+		},
+		{
+			key: "ready_lag", sample: "DURATION", preset: "60s", help: "Lag of a source above which /readyz says no.",
+			set: one(func(c *Config, v string) error { return setDuration(&c.ReadyLag, v) }),
+		},
 	}
 }
 
 // perSource are the settings of each source.
 func perSource() []setting[Source] {
 	return []setting[Source]{
-		{key: "dsn", sample: "DSN", help: "Where the database is, as libpq reads it: a URL or keywords and values.",
-			set: one(func(s *Source, v string) error { s.DSN = DSN(v); return nil })},
-		{key: "password", sample: "SECRET", secret: true, help: "Password; in the file only as ${env:NAME} or file:PATH.",
-			set: one(func(s *Source, v string) error { s.Password = Secret(v); return nil })},
-		{key: "tables", sample: "PATTERN", list: true, help: "Tables to capture, [source.]schema.table with * and ?; ! in front excludes. Without any, all that the role may read.",
-			set: func(s *Source, v []string) error { s.Tables = v; return nil }},
-		{key: "append_only", sample: "PATTERN", list: true, help: "Tables of which only inserts and truncates are captured, as they have no identity.",
-			set: func(s *Source, v []string) error { s.AppendOnly = v; return nil }},
-		{key: "publication", sample: "NAME", help: "Publication to use as it is, instead of one of our own.",
-			set: one(func(s *Source, v string) error { s.Publication = v; return nil })},
-		{key: "slot", sample: "NAME", help: "Name of the replication slot, instead of cdc_<source>_<log id>.",
-			set: one(func(s *Source, v string) error { s.Slot = v; return nil })},
-		{key: "copy_readers", sample: "N", help: "Connections that copy tables side by side at first, 1 to 32; 2 when not set.",
-			set: one(func(s *Source, v string) error { return setCount(&s.CopyReaders, v, 1, 32) })},
-		{key: "max_held_wal", sample: "SIZE", help: "WAL held back at the server above which cdc drops its own slot and stops with GAP; never, when not set.",
-			set: one(func(s *Source, v string) error { return setBytes(&s.MaxHeldWAL, v) })},
-		{key: "max_clock_skew", sample: "DURATION", preset: "60s", help: "How far a commit's time may be ahead of the source's own clock and still be believed.",
-			set: one(func(s *Source, v string) error { return setDuration(&s.MaxClockSkew, v) })},
+		{
+			key: "dsn", sample: "DSN", help: "Where the database is, as libpq reads it: a URL or keywords and values.",
+			set: one(func(s *Source, v string) error { s.DSN = DSN(v); return nil }),
+		},
+		{
+			key: "password", sample: "SECRET", secret: true, help: "Password; in the file only as ${env:NAME} or file:PATH.",
+			set: one(func(s *Source, v string) error { s.Password = Secret(v); return nil }),
+		},
+		{
+			key: "tables", sample: "PATTERN", list: true, help: "Tables to capture, [source.]schema.table with * and ?; ! in front excludes. Without any, all that the role may read.",
+			set: func(s *Source, v []string) error { s.Tables = v; return nil },
+		},
+		{
+			key: "append_only", sample: "PATTERN", list: true, help: "Tables of which only inserts and truncates are captured, as they have no identity.",
+			set: func(s *Source, v []string) error { s.AppendOnly = v; return nil },
+		},
+		{
+			key: "publication", sample: "NAME", help: "Publication to use as it is, instead of one of our own.",
+			set: one(func(s *Source, v string) error { s.Publication = v; return nil }),
+		},
+		{
+			key: "slot", sample: "NAME", help: "Name of the replication slot, instead of cdc_<source>_<log id>.",
+			set: one(func(s *Source, v string) error { s.Slot = v; return nil }),
+		},
+		{
+			key: "copy_readers", sample: "N", help: "Connections that copy tables side by side at first, 1 to 32; 2 when not set.",
+			set: one(func(s *Source, v string) error { return setCount(&s.CopyReaders, v, 1, 32) }),
+		},
+		{
+			key: "max_held_wal", sample: "SIZE", help: "WAL held back at the server above which cdc drops its own slot and stops with GAP; never, when not set.",
+			set: one(func(s *Source, v string) error { return setBytes(&s.MaxHeldWAL, v) }),
+		},
+		{
+			key: "max_clock_skew", sample: "DURATION", preset: "60s", help: "How far a commit's time may be ahead of the source's own clock and still be believed.",
+			set: one(func(s *Source, v string) error { return setDuration(&s.MaxClockSkew, v) }),
+		},
 	}
 }
 
@@ -170,8 +200,15 @@ var sizeUnits = []struct {
 	name  string
 	bytes int64
 }{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
+	{"KiB", 1 << 10},
+	{"MiB", 1 << 20},
+	{"GiB", 1 << 30},
+	{"TiB", 1 << 40},
+	{"kB", 1e3},
+	{"MB", 1e6},
+	{"GB", 1e9},
+	{"TB", 1e12},
+	{"B", 1},
 }
 
 var errSize = errors.New("write 512MiB, 10GiB, 2GB or a number of bytes")

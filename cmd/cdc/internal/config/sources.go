@@ -37,8 +37,10 @@ func (l *loader) addSources() {
 	seen := map[string]string{}
 	for _, c := range candidates {
 		if first, ok := seen[c.name]; ok && c.name != "" {
-			l.fail(problem{where: c.where, what: fmt.Sprintf("a second source is named %s, as in %s", c.name, first),
-				remedy: "give the DSNs names with --name, once for each and in their order"})
+			l.fail(problem{
+				where: c.where, what: fmt.Sprintf("a second source is named %s, as in %s", c.name, first),
+				remedy: "give the DSNs names with --name, once for each and in their order",
+			})
 			continue
 		}
 		seen[c.name] = c.where
@@ -53,8 +55,10 @@ func (l *loader) checkPatterns(sources map[string]string) {
 		for _, text := range l.request.Flags[key] {
 			source, ok := sourceOfPattern(text)
 			if ok && !strings.ContainsAny(source, "*?") && sources[source] == "" && len(sources) > 0 {
-				l.fail(problem{where: "--" + key, what: fmt.Sprintf("pattern %q is for a source %q, which there is not", text, source),
-					remedy: "the sources are " + strings.Join(slices.Sorted(maps.Keys(sources)), ", ")})
+				l.fail(problem{
+					where: "--" + key, what: fmt.Sprintf("pattern %q is for a source %q, which there is not", text, source),
+					remedy: "the sources are " + strings.Join(slices.Sorted(maps.Keys(sources)), ", "),
+				})
 			}
 		}
 	}

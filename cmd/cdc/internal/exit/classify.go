@@ -76,8 +76,10 @@ func ofLog(err error) *Error {
 	var corrupt *changelog.CorruptError
 	switch {
 	case errors.As(err, &corrupt):
-		return &Error{Code: Log, What: err.Error(), Where: corrupt.File,
-			Remedy: "the rest stays readable: run 'cdc log verify' to see all of the damage, then restore the file from a copy", Err: err}
+		return &Error{
+			Code: Log, What: err.Error(), Where: corrupt.File,
+			Remedy: "the rest stays readable: run 'cdc log verify' to see all of the damage, then restore the file from a copy", Err: err,
+		}
 	case errors.Is(err, changelog.ErrInUse):
 		return &Error{Code: InUse, What: err.Error(), Remedy: "stop the other process, or give this one a folder of its own with --data", Err: err}
 	case errors.Is(err, changelog.ErrNoSpace):
