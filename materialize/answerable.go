@@ -141,6 +141,15 @@ func unitAt(ctx context.Context, log changelog.Log, n changelog.Offset) (m chang
 	return u.Meta, true, nil
 }
 
+// touchAt is the unit that holds the offset, as a touch.
+func touchAt(ctx context.Context, log changelog.Log, n changelog.Offset) (Touch, error) {
+	m, ok, err := unitAt(ctx, log, n)
+	if err != nil || !ok {
+		return Touch{Offset: n}, err
+	}
+	return touchOf(&m), nil
+}
+
 // instantOf is the offset with its clock.
 func instantOf(ctx context.Context, log changelog.Log, n changelog.Offset) (Instant, error) {
 	m, ok, err := unitAt(ctx, log, n)

@@ -63,9 +63,9 @@ const (
 
 // lastStretch fills the ring from ever longer stretches of the log's end, until it is full or the beginning has been reached.
 func (o *ChangesOptions) lastStretch(ctx context.Context, log changelog.Log, ring *changeRing) error {
-	last := o.To
-	if last == 0 {
-		last = durableEnd(log)
+	last := durableEnd(log)
+	if o.To != 0 {
+		last = min(last, o.To)
 	}
 	least := max(o.From, log.Bounds().First)
 	for length := changelog.Offset(firstStretch); ; length *= stretchGrowth {
@@ -98,7 +98,7 @@ func (o *ChangesOptions) scan(ctx context.Context, log changelog.Log, from chang
 	return readUnits(ctx, cursor, func(u *changelog.Unit) error {
 		report()
 		u.LoadPosition()
-		return unitChanges(u, func(c *ChangeRow) error {
+		return unitChanges(ctx, u, func(c *ChangeRow) error {
 			if c.Offset < from || o.Where != nil && !matchEither(o.Where, matches, &c.Change) {
 				return nil
 			}
@@ -117,25 +117,17 @@ func matchEither(where *Predicate, matches map[schema.VersionID]*matcher, c *cha
 		m = where.matcher(c.Table)
 		matches[c.Table.Version] = m
 	}
-	return c.Op == changelog.OpTruncate || !c.After.IsZero() && m.match(c.Table, c.After) ||
-		!c.Before.IsZero() && m.match(c.Table, c.Before)
+	return c.Op == changelog.OpTruncate || !c.After.IsZero() && m.match(c.After) ||
+		!c.Before.IsZero() && m.match(c.Before)
 }
 
 // unitChanges calls emit with the changes of a unit whose position has been loaded.
-func unitChanges(u *changelog.Unit, emit func(*ChangeRow) error) error {
+func unitChanges(ctx context.Context, u *changelog.Unit, emit func(*ChangeRow) error) error {
 	row := ChangeRow{Unit: &u.Meta}
-	for {
-		ok, err := u.Next(&row.Change)
-		if err != nil {
-			return fmt.Errorf("read log: %w", err)
-		}
-		if !ok {
-			return nil
-		}
-		if err := emit(&row); err != nil {
-			return err
-		}
-	}
+	return eachChange(ctx, u, func(c *changelog.Change) error {
+		row.Change = *c
+		return emit(&row)
+	})
 }
 
 // changeRing keeps copies of the last changes.
@@ -217,7 +209,7 @@ func Transaction(ctx context.Context, log changelog.Log, at changelog.Offset, em
 	if emit == nil {
 		return m, nil
 	}
-	return m, unitChanges(u, emit)
+	return m, unitChanges(ctx, u, emit)
 }
 
 // FindTx is the unit of the transaction with that number in the newest epoch of the named source (of any source, when empty). Two

@@ -1,7 +1,9 @@
 package materialize
 
 import (
+	"encoding/binary"
 	"errors"
+	"slices"
 	"testing"
 
 	"cdc/schema"
@@ -103,5 +105,31 @@ func TestOrderedRowsMayBeLeftEarly(t *testing.T) {
 	var e *UnanswerableError
 	if _, _, err := s.Next(); !errors.As(err, &e) {
 		t.Fatalf("unknown table: %v", err)
+	}
+}
+
+// TestRowsThatDifferInTheBitsOfANaNAreTheSame compares as Postgres does, and as the checksum does.
+func TestRowsThatDifferInTheBitsOfANaNAreTheSame(t *testing.T) {
+	table := &schema.Table{Columns: []schema.Column{{ID: 1, Name: "a", Kind: schema.Float32}, {ID: 2, Name: "b", Kind: schema.Float64}}}
+	if err := table.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	row := func(a uint32, b uint64) schema.Row {
+		var build schema.Builder
+		build.Reset(table.Layout(), nil)
+		build.Value(0, binary.LittleEndian.AppendUint32(nil, a))
+		build.Value(1, binary.LittleEndian.AppendUint64(nil, b))
+		raw, err := build.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return view(table, raw)
+	}
+	one, other := row(0x7fc00000, 0x7ff8000000000000), row(0xffc00001, 0xfff8000000000001)
+	if columns := differing(nil, table, one, other); len(columns) != 0 {
+		t.Errorf("columns %d differ", columns)
+	}
+	if columns := differing(nil, table, one, row(0x7fc00000, 0)); !slices.Equal(columns, []int{1}) {
+		t.Errorf("columns %d differ, want the second", columns)
 	}
 }

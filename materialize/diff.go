@@ -116,9 +116,12 @@ type differ struct {
 
 	// keyed says that the changes in between are enough, with the rows before them.
 	keyed bool
-	// One seed serves all four, so that a hash does. touched has the last touch of each key. olds and news have the rows of touched keys before and after, unknown the keys of
-	// which the changes do not tell the row before.
+	// One seed serves all four, so that a hash does. touched has the last touch of each key. olds and news have the rows of touched
+	// keys before and after, unknown the keys of which the changes do not tell the row before.
 	touched, olds, news, unknown rowMap
+	// shape is the version of the last change, fits says that its keys are those of the later version.
+	shape *schema.Table
+	fits  bool
 	// reset is the last transaction that touched all rows.
 	reset    Touch
 	key, old []byte
@@ -132,31 +135,32 @@ func (d *differ) readSlice(ctx context.Context) error {
 	read := changelog.CursorOptions{From: d.from + 1, To: d.to, Tables: changelog.NewTableSet(d.table)}
 	return eachUnit(ctx, d.log, read, func(u *changelog.Unit) error {
 		touch := touchOf(&u.Meta)
-		var c changelog.Change
-		for {
-			ok, err := u.Next(&c)
-			if err != nil {
-				return fmt.Errorf("read log: %w", err)
-			}
-			if !ok {
-				return nil
-			}
-			if err := d.change(&c, touch); err != nil {
+		return eachChange(ctx, u, func(c *changelog.Change) error {
+			if err := d.change(c, touch); err != nil {
 				return fmt.Errorf("compare change at offset %d: %w", c.Offset, err)
 			}
-			d.bound()
-		}
+			d.bound(touch)
+			return nil
+		})
 	})
 }
 
 // bound gives up remembering rows, and then touches, when they do not fit the memory.
-func (d *differ) bound() {
+func (d *differ) bound(touch Touch) {
 	limit := d.options.memory()
 	if d.keyed && d.touched.memory()+d.olds.memory()+d.news.memory()+d.unknown.memory() > limit {
 		d.unkey()
 	}
 	if !d.keyed && d.touched.memory() > limit {
-		d.touched.clear()
+		d.forget(touch)
+	}
+}
+
+// forget gives up the touches up to the given one, so that a row whose last touch was among them has none, rather than an older one.
+func (d *differ) forget(upTo Touch) {
+	d.touched.clear()
+	if d.reset.Offset <= upTo.Offset {
+		d.reset = Touch{}
 	}
 }
 
@@ -170,11 +174,18 @@ func (d *differ) unkey() {
 func (d *differ) change(c *changelog.Change, touch Touch) (err error) {
 	if c.Op == changelog.OpTruncate {
 		d.unkey()
-		d.reset = touch
+		if touch.Offset >= d.reset.Offset {
+			d.reset = touch
+		}
 		return nil
 	}
-	if d.keyed && !sameIdentity(c.Table, d.after) {
+	if c.Table != d.shape {
+		d.shape, d.fits = c.Table, sameIdentity(c.Table, d.after)
+	}
+	if !d.fits { // its key is made of other columns, and could be taken for that of another row
 		d.unkey()
+		d.forget(touch)
+		return nil
 	}
 	if !c.Before.IsZero() {
 		if d.old, err = schema.AppendKey(d.old[:0], c.Table, c.Before); err != nil {
@@ -262,7 +273,10 @@ func (d *differ) emitTouched(ctx context.Context) error {
 				if d.key, err = schema.AppendKey(d.key[:0], b.Table, b.Row(i)); err != nil {
 					return err
 				}
-				d.olds.put(d.key, d.olds.hash(d.key), uint32(b.Table.Version), b.Raw(i))
+				hash := d.olds.hash(d.key)
+				if d.unknown.lookup(d.key, hash) != nil {
+					d.olds.put(d.key, hash, uint32(b.Table.Version), b.Raw(i))
+				}
 			}
 			return nil
 		})
@@ -321,8 +335,8 @@ func (d *differ) rowOf(rows *rowMap, convert *converters, key []byte, buf *[]byt
 
 // show emits a row unless the condition leaves it out.
 func (d *differ) show(key []byte, row *DiffRow) error {
-	if d.where != nil && (row.Before.IsZero() || !d.where.match(d.after, row.Before)) &&
-		(row.After.IsZero() || !d.where.match(d.after, row.After)) {
+	if d.where != nil && (row.Before.IsZero() || !d.where.match(row.Before)) &&
+		(row.After.IsZero() || !d.where.match(row.After)) {
 		return nil
 	}
 	row.Last = d.lastTouch(key)

@@ -2,9 +2,11 @@ package materialize
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"cdc/changelog"
 	"cdc/schema"
@@ -31,19 +33,17 @@ type HistoryOptions struct {
 }
 
 // History calls emit with every version of the rows of the table that match where (nil: all), a version when it ends, and at the
-// end those that still hold. What a transaction wrote and replaced itself is no version. A Version is valid until emit returns.
+// end those that still hold; those that end together come in the order of their beginnings. What a transaction wrote and replaced itself is no version. A Version is valid until emit returns.
 // The versions that hold at one time are kept in memory. A table that the log cannot answer for at any instant asked for is an
 // *UnanswerableError.
 func History(ctx context.Context, log changelog.Log, table schema.TableID, where *Predicate, o HistoryOptions, emit func(*Version) error) error {
 	if end := durableEnd(log); o.To == 0 || o.To > end {
 		o.To = end
 	}
-	var parts []stretch
-	for _, s := range stretches(log.Catalog(), table, o.To) {
-		if s.from >= log.Bounds().First && (s.until == 0 || s.until > o.From) {
-			parts = append(parts, s)
-		}
+	if o.From > o.To {
+		return fmt.Errorf("%w: the history is from offset %d to the earlier offset %d", ErrMoment, o.From, o.To)
 	}
+	parts := stretchesFrom(stretches(log.Catalog(), table, o.To), log.Bounds().First, o.From)
 	if len(parts) == 0 {
 		_, err := answerable(ctx, log, table, o.To)
 		return err
@@ -60,6 +60,20 @@ func History(ctx context.Context, log changelog.Log, table schema.TableID, where
 		}
 	}
 	return h.endAll(&h.open, closing{})
+}
+
+// stretchesFrom leaves out what has been trimmed, and what ended before the instant. One that ended with another copy stays when
+// that one does: a version that the copy found again began in it.
+func stretchesFrom(all []stretch, first, from changelog.Offset) []stretch {
+	keep := len(all)
+	for keep > 0 {
+		s := &all[keep-1]
+		if s.from < first || s.until != 0 && s.until <= from && s.ended != changelog.TableCopied {
+			break
+		}
+		keep--
+	}
+	return all[keep:]
 }
 
 // historian follows the versions of one table.
@@ -93,9 +107,10 @@ func (h *historian) rowMap() rowMap { return rowMap{seed: h.seed} }
 
 // stretch follows the table from a copy to the end of what follows from it.
 func (h *historian) stretch(ctx context.Context, s stretch) error {
-	if h.shape != nil && h.open.live > 0 {
-		h.before, h.open = h.open, h.rowMap() // the stretch before ended with this copy
-		h.counts = h.rowMap()
+	h.before, h.open, h.counts = h.open, h.rowMap(), h.rowMap() // what still holds is what the stretch before had when it ended with this copy
+	copied, err := touchAt(ctx, h.log, s.from)
+	if err != nil {
+		return err
 	}
 	last := h.options.To
 	if s.until != 0 {
@@ -108,47 +123,41 @@ func (h *historian) stretch(ctx context.Context, s stretch) error {
 	report := progressOf(cursor, h.options.Progress)
 	err = readUnits(ctx, cursor, func(u *changelog.Unit) error {
 		report()
-		return h.unit(u, u.Meta.Commit() == s.from)
+		copying := u.Meta.Commit() == s.from
+		if !copying { // an empty copy may have been passed over
+			if err := h.endAll(&h.before, closing{op: changelog.OpRead, touch: copied}); err != nil {
+				return err
+			}
+		}
+		return h.unit(ctx, u, copying)
 	})
 	if err != nil {
 		return err
 	}
-	if err := h.endCopy(closing{op: changelog.OpRead, touch: Touch{Offset: s.from}}); err != nil {
+	// What the copy did not find again ended with it.
+	if err := h.endAll(&h.before, closing{op: changelog.OpRead, touch: copied}); err != nil {
 		return err
 	}
 	if s.until == 0 || s.until > h.options.To || s.ended == changelog.TableCopied {
 		return nil
 	}
 	// From here on nothing is known, or the table is gone.
-	return h.endAll(&h.open, closing{touch: Touch{Offset: s.until}})
+	lost, err := touchAt(ctx, h.log, s.until)
+	if err != nil {
+		return err
+	}
+	return h.endAll(&h.open, closing{touch: lost})
 }
 
-func (h *historian) unit(u *changelog.Unit, copying bool) error {
+func (h *historian) unit(ctx context.Context, u *changelog.Unit, copying bool) error {
 	touch := touchOf(&u.Meta)
 	h.copying = copying
-	var c changelog.Change
-	for {
-		ok, err := u.Next(&c)
-		if err != nil {
-			return fmt.Errorf("read log: %w", err)
-		}
-		if !ok {
-			break
-		}
-		if err := h.change(&c, touch); err != nil {
+	return eachChange(ctx, u, func(c *changelog.Change) error {
+		if err := h.change(c, touch); err != nil {
 			return fmt.Errorf("follow change at offset %d: %w", c.Offset, err)
 		}
-	}
-	if !copying {
 		return nil
-	}
-	return h.endCopy(closing{op: changelog.OpRead, touch: touch})
-}
-
-// endCopy ends the versions that the copy did not find again.
-func (h *historian) endCopy(by closing) error {
-	h.copying = false
-	return h.endAll(&h.before, by)
+	})
 }
 
 func (h *historian) change(c *changelog.Change, touch Touch) error {
@@ -170,7 +179,7 @@ func (h *historian) change(c *changelog.Change, touch Touch) error {
 			return err
 		}
 	}
-	if c.Op == changelog.OpDelete || !h.match(c.Table, c.After) {
+	if h.by == byOffset && c.Op == changelog.OpUpdate || c.Op == changelog.OpDelete || !h.match(c.Table, c.After) {
 		return nil
 	}
 	key, err := h.newKey(c)
@@ -238,7 +247,7 @@ func (h *historian) match(t *schema.Table, row schema.Row) bool {
 		m = h.where.matcher(t)
 		h.matches[t.Version] = m
 	}
-	return m.match(t, row)
+	return m.match(row)
 }
 
 // An open version is held as what opened it and then its packed row.
@@ -283,17 +292,30 @@ func (h *historian) end(rows *rowMap, key []byte, by closing) error {
 	return err
 }
 
-// endAll closes all versions.
-func (h *historian) endAll(rows *rowMap, by closing) (err error) {
+// endAll closes all versions, in the order of their beginnings.
+func (h *historian) endAll(rows *rowMap, by closing) error {
 	if rows.live == 0 {
 		return nil
 	}
-	rows.each(func(r record) bool {
-		err = h.closed(r, by)
-		return err == nil
+	type opened struct {
+		from  uint64
+		place place
+	}
+	all := make([]opened, 0, rows.live)
+	rows.places(func(p place, r record) bool {
+		all = append(all, opened{from: binary.LittleEndian.Uint64(r.row()[1:]), place: p})
+		return true
 	})
+	slices.SortFunc(all, func(a, b opened) int {
+		return cmp.Or(cmp.Compare(a.from, b.from), bytes.Compare(rows.record(a.place).key(), rows.record(b.place).key()))
+	})
+	for _, o := range all {
+		if err := h.closed(rows.record(o.place), by); err != nil {
+			return err
+		}
+	}
 	*rows = h.rowMap()
-	return err
+	return nil
 }
 
 // closed emits a version, unless the transaction that began it has ended it too, or it is out of the bounds.
@@ -328,7 +350,7 @@ func (h *historian) adopt(t *schema.Table) error {
 		return nil
 	}
 	h.by = identityOf(t)
-	convert := converters{to: t, versions: h.log.Catalog()}
+	convert := converters{to: t, versions: h.log.Catalog(), retype: true}
 	for _, rows := range []*rowMap{&h.before, &h.open} { // the counts of open are those that stay
 		h.counts = h.rowMap()
 		moved := h.rowMap()

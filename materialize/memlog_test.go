@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"cdc/changelog"
+	"cdc/schema"
 )
 
 // memLog is a Log in memory, with every unit durable at once unless hold is set.
@@ -116,6 +117,11 @@ func (c *memCursor) Next(ctx context.Context) (*changelog.Unit, error) {
 				return nil, err
 			}
 			c.at++
+			if holds, err := c.wanted(); err != nil {
+				return nil, err
+			} else if !holds { // a cursor may pass over such units, and a reader must not count on them
+				continue
+			}
 			c.u.Attach(c.log.catalog, c.o.Tables, nil)
 			return &c.u, nil
 		}
@@ -126,6 +132,18 @@ func (c *memCursor) Next(ctx context.Context) (*changelog.Unit, error) {
 			return nil, err
 		}
 	}
+}
+
+// wanted reports whether the unit holds a change of the tables that are read.
+func (c *memCursor) wanted() (found bool, err error) {
+	if c.o.Tables == nil {
+		return true, nil
+	}
+	err = c.u.ChangeVersions(func(v schema.VersionID) {
+		t := c.log.catalog.Version(v)
+		found = found || t != nil && c.o.Tables.Has(t.ID)
+	})
+	return found, err
 }
 
 func (c *memCursor) Progress() float64 { return float64(c.at) / float64(len(c.log.units)) }

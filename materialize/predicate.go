@@ -32,7 +32,8 @@ type Predicate struct {
 type term struct {
 	column uint32
 	op     Compare
-	value  []byte // as schema.AppendKeyValue writes it
+	of     *schema.Column // as it is in the version that the term was made for: what values are read as
+	value  []byte         // as schema.AppendKeyValue writes it
 	// missing is what rows without the column read, as value; nil for null.
 	missing []byte
 }
@@ -45,7 +46,7 @@ func (p *Predicate) And(t *schema.Table, column string, op Compare, text string)
 		return err
 	}
 	c := &t.Columns[i]
-	x := term{column: c.ID, op: op, missing: missingKey(t, i)}
+	x := term{column: c.ID, op: op, missing: missingKey(t, i), of: c}
 	if op != IsNull && op != IsNotNull {
 		x.value, err = keyOf(t, i, func(b *schema.Builder) error { return schema.ParseText(b, i, c, []byte(text)) })
 		if err != nil {
@@ -90,12 +91,12 @@ func missingKey(t *schema.Table, i int) []byte {
 func (p *Predicate) AndRow(t *schema.Table, i int, op Compare, r schema.Row) {
 	c := &t.Columns[i]
 	p.terms = append(p.terms, term{
-		column: c.ID, op: op, value: schema.AppendKeyValue(nil, c, r, i), missing: missingKey(t, i),
+		column: c.ID, op: op, of: c, value: schema.AppendKeyValue(nil, c, r, i), missing: missingKey(t, i),
 	})
 }
 
 // Match reports whether a row of version t matches. For many rows of one version, Tables is faster.
-func (p *Predicate) Match(t *schema.Table, r schema.Row) bool { return p.matcher(t).match(t, r) }
+func (p *Predicate) Match(t *schema.Table, r schema.Row) bool { return p.matcher(t).match(r) }
 
 // matcher is a predicate that has found its columns in one version. It is for one goroutine.
 type matcher struct {
@@ -106,7 +107,8 @@ type matcher struct {
 
 type matchTerm struct {
 	*term
-	index int
+	index  int
+	retype *retyper // to the term's column alone, when the version stores the column in another type
 }
 
 // matcher finds the columns in version t. What a row lacks is null, or the value that the version says such rows read.
@@ -115,7 +117,7 @@ func (p *Predicate) matcher(t *schema.Table) *matcher {
 	for i := range p.terms {
 		x := &p.terms[i]
 		if at := t.ColumnByID(x.column); at >= 0 {
-			m.terms = append(m.terms, matchTerm{term: x, index: at})
+			m.terms = append(m.terms, matchTerm{term: x, index: at, retype: x.retyper(t, at)})
 			continue
 		}
 		m.never = m.never || !x.holds(x.missing)
@@ -123,22 +125,59 @@ func (p *Predicate) matcher(t *schema.Table) *matcher {
 	return m
 }
 
-func (m *matcher) match(t *schema.Table, r schema.Row) bool {
+// retyper reads column at of version t as the column that the term was made for; nil when both are of one type.
+func (x *term) retyper(t *schema.Table, at int) *retyper {
+	if t.Columns[at].Kind == x.of.Kind {
+		return nil
+	}
+	alone := &schema.Table{Columns: []schema.Column{*x.of}}
+	alone.Columns[0].Key = 0
+	if alone.Prepare() != nil {
+		return nil // it has been prepared as part of its own table
+	}
+	return newRetyper(t, alone)
+}
+
+func (m *matcher) match(r schema.Row) bool {
 	if m.never {
 		return false
 	}
 	for i := range m.terms {
 		x := &m.terms[i]
-		var value []byte
-		if r.State(x.index) == schema.Present {
-			m.scratch = schema.AppendKeyValue(m.scratch[:0], &t.Columns[x.index], r, x.index)
-			value = m.scratch
-		}
-		if !x.holds(value) {
-			return false
+		switch {
+		case r.State(x.index) != schema.Present:
+			if !x.holds(nil) {
+				return false
+			}
+		case x.retype != nil:
+			if !m.matchRetyped(x, r) {
+				return false
+			}
+		default:
+			m.scratch = schema.AppendKeyValue(m.scratch[:0], x.of, r, x.index)
+			if !x.holds(m.scratch) {
+				return false
+			}
 		}
 	}
 	return true
+}
+
+// matchRetyped is for a value of another type. One that means nothing in the term's type is no value that it could equal.
+func (m *matcher) matchRetyped(x *matchTerm, r schema.Row) bool {
+	raw, err := x.retype.append(m.scratch[:0], r)
+	m.scratch = raw
+	if err != nil {
+		return false
+	}
+	row, err := x.retype.to.Layout().Row(raw)
+	if err != nil {
+		return false
+	}
+	if row.State(0) != schema.Present {
+		return x.op == NotEqual || x.op == IsNotNull
+	}
+	return x.holds(schema.AppendKeyValue(nil, x.of, row, 0))
 }
 
 // holds compares a value, as schema.AppendKeyValue writes it, nil for null.

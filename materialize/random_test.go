@@ -75,6 +75,9 @@ func (h *randomHistory) transaction(t *rapid.T) {
 			h.blind[changelog.TableCut{Table: r.table.ID, Offset: at}] = true
 			r.rows = r.rows[:len(r.rows)/2]
 		}
+		if rapid.Bool().Draw(t, "retyped") {
+			r.retype()
+		}
 		r.copyAgain()
 		h.commits = append(h.commits, h.w.commitAs(changelog.UnitCopy, h.w.clock))
 		return
@@ -92,6 +95,21 @@ func (r *randomTable) define() {
 	next := *r.def
 	next.Columns = slices.Clone(r.def.Columns)
 	r.table = r.w.register(&next)
+}
+
+// retype changes the type of a column, as a source does that stores the rows anew.
+func (r *randomTable) retype() {
+	if len(r.def.Columns) < 3 || r.def.Columns[2].ID != 3 {
+		return
+	}
+	r.def.Columns = slices.Clone(r.def.Columns)
+	c := &r.def.Columns[2]
+	if c.Kind == schema.Int32 {
+		c.Kind, c.SQLType = schema.Int64, "bigint"
+	} else {
+		c.Kind, c.SQLType = schema.Int32, "integer"
+	}
+	r.define()
 }
 
 func (r *randomTable) copyAgain() {

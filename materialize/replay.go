@@ -1,6 +1,7 @@
 package materialize
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -70,17 +71,19 @@ func sameKeyColumn(a, b *schema.Column) bool {
 
 // replay rebuilds one table from its copy on, for the requests that the copy serves.
 type replay struct {
-	table schema.TableID
-	from  changelog.Offset
-	where *Predicate
-	only  *rowMap // when set, only these keys
-	outs  []*output
-	next  int // first of outs not reached yet
+	table  schema.TableID
+	from   changelog.Offset
+	where  *Predicate
+	only   *rowMap       // when set, only these keys
+	onlyOf *schema.Table // the version that the keys of only are made of
+	outs   []*output
+	next   int // first of outs not reached yet
 
 	options *Options
 	seed    uint64
 	shape   *schema.Table // version of the last change: what the store's keys are made of
 	by      rowIdentity
+	chosen  bool // only is set and holds keys of the shape
 	store   *rowStore
 	rekeyed converters
 	matches map[schema.VersionID]*matcher
@@ -97,21 +100,21 @@ func (r *replay) begin() {
 func (r *replay) done() bool { return r.next == len(r.outs) }
 
 // reach shows the requests before the commit what they ask for: every unit up to them has been applied, and the next has not.
-func (r *replay) reach(commit changelog.Offset) error {
+func (r *replay) reach(ctx context.Context, commit changelog.Offset) error {
 	for !r.done() && r.outs[r.next].at < commit {
 		if err := r.store.mark(uint64(r.next)); err != nil {
 			return err
 		}
 		r.next++
 		if r.done() {
-			return r.finish()
+			return r.finish(ctx)
 		}
 	}
 	return nil
 }
 
-func (r *replay) finish() error {
-	if err := r.store.finish(); err != nil {
+func (r *replay) finish(ctx context.Context) error {
+	if err := r.store.finish(ctx); err != nil {
 		return err
 	}
 	for _, out := range r.outs {
@@ -138,9 +141,9 @@ const rekeyMark = 1<<64 - 1
 func (r *replay) show(mark uint64, s *rowStore) error { return r.outs[mark].store(s, r) }
 
 // apply applies one change of the table.
-func (r *replay) apply(c *changelog.Change) error {
+func (r *replay) apply(ctx context.Context, c *changelog.Change) error {
 	if c.Table != r.shape {
-		if err := r.adopt(c.Table); err != nil {
+		if err := r.adopt(ctx, c.Table); err != nil {
 			return err
 		}
 	}
@@ -223,7 +226,14 @@ func (r *replay) applyByOffset(c *changelog.Change) error {
 }
 
 func (r *replay) wanted(key []byte) bool {
-	return r.only == nil || r.only.lookup(key, r.only.hash(key)) != nil
+	return !r.chosen || r.only.lookup(key, r.only.hash(key)) != nil
+}
+
+// take makes t the shape of the store's keys. Keys of another shape than that of only's cannot be looked up there: until the shape
+// fits, all rows are kept.
+func (r *replay) take(t *schema.Table) {
+	r.shape, r.by = t, identityOf(t)
+	r.chosen = r.only != nil && sameIdentity(t, r.onlyOf)
 }
 
 func (r *replay) match(t *schema.Table, row schema.Row) bool {
@@ -235,21 +245,16 @@ func (r *replay) match(t *schema.Table, row schema.Row) bool {
 		m = r.where.matcher(t)
 		r.matches[t.Version] = m
 	}
-	return m.match(t, row)
+	return m.match(row)
 }
 
 // adopt makes t the version of the table. When its rows are told apart by other bytes, the store is made anew.
-func (r *replay) adopt(t *schema.Table) error {
-	before := r.shape
-	r.shape = t
-	if before == nil {
-		r.by = identityOf(t)
+func (r *replay) adopt(ctx context.Context, t *schema.Table) error {
+	if r.shape == nil || sameIdentity(r.shape, t) {
+		r.take(t)
 		return nil
 	}
-	if sameIdentity(before, t) {
-		return nil
-	}
-	r.shape = before // until what was spilled under the old keys has been shown
+	// The shape stays until what was spilled under the old keys has been shown.
 	store := newRowStore(r.seed, r.options, r.show)
 	move := converters{to: t, versions: r.rekeyed.versions}
 	count := uint64(0)
@@ -259,10 +264,11 @@ func (r *replay) adopt(t *schema.Table) error {
 		}
 		return r.move(s, store, &move, &count)
 	}
-	if err := errors.Join(r.store.mark(rekeyMark), r.store.finish()); err != nil {
+	if err := errors.Join(r.store.mark(rekeyMark), r.store.finish(ctx)); err != nil {
 		return errors.Join(err, store.close())
 	}
-	r.store, r.shape, r.by = store, t, identityOf(t)
+	r.store = store
+	r.take(t)
 	return nil
 }
 

@@ -56,7 +56,7 @@ type Completeness struct {
 	// Position is that unit's position, formatted.
 	Position string
 	// Sealed says that no later append to the log can change what the moment means for the source. Resolve refuses the others,
-	// but for now, which means another moment each time, and for sources that ResolveOptions.Sources leaves out.
+	// but for now and no time ago, which mean another moment each time, and for sources that ResolveOptions.Sources leaves out.
 	Sealed bool
 }
 
@@ -218,7 +218,11 @@ func (r *resolver) sourceAtTime(ctx context.Context, s *changelog.SourceInfo, t 
 			}
 			return commitBefore(ctx, r.log, n-1)
 		}
-		if r.moment.Kind == MomentAgo && r.moment.Ago == 0 || dropped(r.log.Catalog(), s.ID) {
+		if r.moment.Kind == MomentAgo && r.moment.Ago == 0 {
+			r.open[s.ID] = true // another commit of that microsecond may still come
+			return end, nil
+		}
+		if dropped(r.log.Catalog(), s.ID) {
 			return end, nil
 		}
 		if r.needed != nil && !slices.Contains(r.needed, s.Name) {

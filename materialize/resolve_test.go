@@ -138,6 +138,7 @@ func TestResolveOffsetsTagsTransactionsAndPositions(t *testing.T) {
 	third := shop.commit()
 	shop.unit.Reset(changelog.UnitControl)
 	shop.unit.AddTag(changelog.Tag{Name: "train", Offset: second})
+	shop.unit.AddTag(changelog.Tag{Name: "inside", Offset: third - 1})
 	end := shop.append()
 	pos := func(commit, records changelog.Offset) uint64 { return uint64(commit-records+1) * 10 }
 	for _, x := range []struct {
@@ -149,6 +150,8 @@ func TestResolveOffsetsTagsTransactionsAndPositions(t *testing.T) {
 		{fmt.Sprintf("OFFSET %d", second+1), second},
 		{"OFFSET 0", 0},
 		{"TAG train", second},
+		{"TAG inside", second},                     // of a transaction
+		{fmt.Sprintf("OFFSET %d", third+1), third}, // inside of the unit of the tags
 		{"TX 771", third},
 		{"shop:TX 771", third},
 		{"now", end},
@@ -246,6 +249,16 @@ func TestResolveAgoCountsByEachSourcesClock(t *testing.T) {
 	}
 	if got.Sources[0].Clock != 1_700_000_010_000_000 || got.Sources[1].Clock != 1_700_001_000_000_000 {
 		t.Errorf("clocks %v, %v (want %d, %d)", got.Sources[0].Clock, got.Sources[1].Clock, wantShop, wantBooks)
+	}
+}
+
+func TestResolveNoTimeAgoIsTheEndAndNotSealed(t *testing.T) {
+	log := newMemLog()
+	w := newWorld(t, log, "shop", "postgres")
+	w.commitless()
+	got := mustResolve(t, log, Moment{Kind: MomentAgo})
+	if got.Cut.At(w.source) != durableEnd(log) || got.Sources[0].Sealed {
+		t.Errorf("%+v: another commit of the same microsecond may still come", got)
 	}
 }
 

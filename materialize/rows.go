@@ -213,8 +213,20 @@ func differing(dst []int, t *schema.Table, a, b schema.Row) []int {
 	return dst
 }
 
-// sameValue compares decimals by value, and all others by their bytes.
+// sameValue compares decimals by value, takes all NaNs for the same, as a Checksum does, and compares all else by its bytes.
 func sameValue(c *schema.Column, a, b schema.Row, i int) bool {
 	x, y := a.Value(i), b.Value(i)
-	return bytes.Equal(x, y) || c.Kind == schema.Decimal && schema.CompareDecimal(x, y) == 0
+	if bytes.Equal(x, y) {
+		return true
+	}
+	switch c.Kind {
+	case schema.Decimal:
+		return schema.CompareDecimal(x, y) == 0
+	case schema.Float32:
+		return a.Float32(i) != a.Float32(i) && b.Float32(i) != b.Float32(i)
+	case schema.Float64:
+		return a.Float64(i) != a.Float64(i) && b.Float64(i) != b.Float64(i)
+	default:
+		return false
+	}
 }

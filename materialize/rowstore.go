@@ -1,6 +1,7 @@
 package materialize
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -158,7 +159,7 @@ func (s *rowStore) spill() error {
 }
 
 // finish plays what was spilled, partition by partition. The store is closed afterwards.
-func (s *rowStore) finish() error {
+func (s *rowStore) finish(ctx context.Context) error {
 	if !s.spilled() {
 		s.rows.clear()
 		return nil
@@ -170,21 +171,24 @@ func (s *rowStore) finish() error {
 		s.parts[i].buf = nil
 	}
 	for i := range s.parts {
-		if err := s.play(s.parts[i].blocks); err != nil {
+		if err := s.play(ctx, s.parts[i].blocks); err != nil {
 			return err
 		}
 	}
 	return s.close()
 }
 
-func (s *rowStore) play(blocks []spillBlock) (err error) {
+func (s *rowStore) play(ctx context.Context, blocks []spillBlock) (err error) {
 	child := &rowStore{rows: rowMap{seed: s.rows.seed}, depth: s.depth + 1, limit: s.limit, dir: s.dir, visit: s.visit}
 	defer func() { err = errors.Join(err, child.close()) }()
 	reader := spillReader{f: s.file, blocks: blocks}
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		block, err := reader.next()
 		if errors.Is(err, io.EOF) {
-			return child.finish()
+			return child.finish(ctx)
 		}
 		if err != nil {
 			return err

@@ -77,6 +77,31 @@ func lastUnit(ctx context.Context, log changelog.Log, source changelog.SourceID,
 	return unitAt(ctx, log, best)
 }
 
+// cancelEvery is how many changes are read between two looks at the context: one unit can hold a whole table.
+const cancelEvery = 1 << 10
+
+// eachChange calls f with every change of the unit. The change is valid until f returns.
+func eachChange(ctx context.Context, u *changelog.Unit, f func(*changelog.Change) error) error {
+	var c changelog.Change
+	for n := 0; ; n++ {
+		if n%cancelEvery == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		ok, err := u.Next(&c)
+		if err != nil {
+			return fmt.Errorf("read log: %w", err)
+		}
+		if !ok {
+			return nil
+		}
+		if err := f(&c); err != nil {
+			return err
+		}
+	}
+}
+
 // eachUnit calls f with every unit of a stretch of the log.
 func eachUnit(ctx context.Context, log changelog.Log, o changelog.CursorOptions, f func(*changelog.Unit) error) error {
 	cursor, err := log.Cursor(o)

@@ -1,6 +1,7 @@
 package materialize
 
 import (
+	"errors"
 	"fmt"
 
 	"cdc/schema"
@@ -68,14 +69,17 @@ type converters struct {
 	versions interface {
 		Version(schema.VersionID) *schema.Table
 	}
-	known map[uint32]*versionConverter
-	last  *versionConverter
+	// retype says that values may have been stored anew in another type in between, as they are when a table was copied again.
+	retype bool
+	known  map[uint32]*versionConverter
+	last   *versionConverter
 }
 
 type versionConverter struct {
 	version uint32
 	from    *schema.Table
 	convert *schema.Converter
+	retyper *retyper // in place of convert
 }
 
 // from is the converter of a version.
@@ -89,11 +93,15 @@ func (c *converters) from(version uint32) (*versionConverter, error) {
 		if t == nil {
 			return nil, fmt.Errorf("convert rows of %s: version %d is not in the catalog", c.to.FullName(), version)
 		}
-		convert, err := schema.NewConverter(t, c.to)
-		if err != nil {
+		v = &versionConverter{version: version, from: t}
+		var err error
+		v.convert, err = schema.NewConverter(t, c.to)
+		switch {
+		case c.retype && errors.Is(err, schema.ErrRewritten):
+			v.retyper = newRetyper(t, c.to)
+		case err != nil:
 			return nil, err
 		}
-		v = &versionConverter{version: version, from: t, convert: convert}
 		if c.known == nil {
 			c.known = map[uint32]*versionConverter{}
 		}
@@ -112,6 +120,9 @@ func (c *converters) append(dst []byte, version uint32, raw []byte) ([]byte, err
 	row, err := v.from.Layout().Row(raw)
 	if err != nil {
 		return dst, fmt.Errorf("read row of %s: %w", v.from.FullName(), err)
+	}
+	if v.retyper != nil {
+		return v.retyper.append(dst, row)
 	}
 	return v.convert.Convert(dst, row)
 }

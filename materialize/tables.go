@@ -32,7 +32,7 @@ type Request struct {
 	// Where keeps matching rows only; nil keeps all.
 	Where *Predicate
 
-	only *rowMap       // when set, only these keys
+	only *rowMap       // when set, only these keys, of the version in force; rows of others may come too
 	as   *schema.Table // when set, the version that the rows are converted to and ordered by
 }
 
@@ -111,8 +111,14 @@ func (b *Batch) key(i int) []byte {
 // different requests may come interleaved. A request whose table the log cannot answer for is an *UnanswerableError.
 func Tables(ctx context.Context, log changelog.Log, requests []Request, o Options, emit func(*Batch) error) (err error) {
 	p := &pass{log: log, options: &o}
+	lively := func(b *Batch) error { // the last of the log may be long past when the last rows are handed over
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return emit(b)
+	}
 	for i := range requests {
-		if err := p.add(ctx, i, &requests[i], emit); err != nil {
+		if err := p.add(ctx, i, &requests[i], lively); err != nil {
 			return err
 		}
 	}
@@ -143,8 +149,8 @@ func (p *pass) add(ctx context.Context, index int, q *Request, emit func(*Batch)
 	if err != nil {
 		return err
 	}
-	final := t.Table
-	if q.as != nil {
+	final, retype := t.Table, q.as != nil
+	if retype {
 		final = q.as
 	}
 	shape, err := project(final, q.Columns)
@@ -154,23 +160,23 @@ func (p *pass) add(ctx context.Context, index int, q *Request, emit func(*Batch)
 	catalog := p.log.Catalog()
 	out := &output{
 		at: q.At, options: p.options, emit: emit, final: final, batch: Batch{Request: index, Table: shape},
-		shape: converters{to: shape, versions: catalog}, whole: converters{to: final, versions: catalog},
+		shape: converters{to: shape, versions: catalog, retype: retype}, whole: converters{to: final, versions: catalog, retype: retype},
 	}
-	r := p.replay(q, t.KnownFrom)
+	r := p.replay(q, &t)
 	at, _ := slices.BinarySearchFunc(r.outs, out, func(a, b *output) int { return cmp.Compare(a.at, b.at) })
 	r.outs = slices.Insert(r.outs, at, out)
 	return nil
 }
 
-func (p *pass) replay(q *Request, from changelog.Offset) *replay {
+func (p *pass) replay(q *Request, t *changelog.TableAt) *replay {
 	for _, r := range p.byTable[q.Table] {
-		if r.from == from && r.where == q.Where && r.only == q.only {
+		if r.from == t.KnownFrom && r.where == q.Where && r.only == q.only {
 			return r
 		}
 	}
 	id := p.log.ID()
 	r := &replay{
-		table: q.Table, from: from, where: q.Where, only: q.only, options: p.options,
+		table: q.Table, from: t.KnownFrom, where: q.Where, only: q.only, onlyOf: t.Table, options: p.options,
 		seed: binary.LittleEndian.Uint64(id[:]), rekeyed: converters{versions: p.log.Catalog()},
 	}
 	r.begin()
@@ -197,17 +203,17 @@ func (p *pass) run(ctx context.Context) error {
 	err = readUnits(ctx, cursor, func(u *changelog.Unit) error {
 		report()
 		if commit := u.Meta.Commit(); commit > next {
-			if err := p.reach(commit); err != nil {
+			if err := p.reach(ctx, commit); err != nil {
 				return err
 			}
 			next = p.nextAt()
 		}
-		return p.unit(u)
+		return p.unit(ctx, u)
 	})
 	if err != nil {
 		return err
 	}
-	return p.reach(endOfLog)
+	return p.reach(ctx, endOfLog)
 }
 
 // endOfLog is past every offset.
@@ -234,9 +240,9 @@ func (p *pass) nextAt() changelog.Offset {
 	return next
 }
 
-func (p *pass) reach(commit changelog.Offset) error {
+func (p *pass) reach(ctx context.Context, commit changelog.Offset) error {
 	for _, r := range p.replays {
-		if err := r.reach(commit); err != nil {
+		if err := r.reach(ctx, commit); err != nil {
 			return err
 		}
 	}
@@ -247,7 +253,7 @@ func (p *pass) reach(commit changelog.Offset) error {
 const memoryEvery = 1 << 10
 
 // unit applies the changes of one unit.
-func (p *pass) unit(u *changelog.Unit) error {
+func (p *pass) unit(ctx context.Context, u *changelog.Unit) error {
 	commit := u.Meta.Commit()
 	var c changelog.Change
 	for n := 1; ; n++ {
@@ -265,12 +271,12 @@ func (p *pass) unit(u *changelog.Unit) error {
 			if commit < r.from || r.done() {
 				continue
 			}
-			if err := r.apply(&c); err != nil {
+			if err := r.apply(ctx, &c); err != nil {
 				return err
 			}
 		}
 		if n%memoryEvery == 0 {
-			if err := p.bound(); err != nil {
+			if err := errors.Join(ctx.Err(), p.bound()); err != nil {
 				return err
 			}
 		}
