@@ -22,15 +22,26 @@ type UnitBuilder struct {
 	err            error
 }
 
-// Reset empties the builder for a new unit and keeps its memory.
+// Reset empties the builder for a new unit and keeps memory of ordinary size.
 func (b *UnitBuilder) Reset(kind UnitKind) {
+	if cap(b.changes) > keepChangeBytes {
+		b.changes = nil
+	}
 	*b = UnitBuilder{Meta: UnitMeta{Kind: kind}, catalog: b.catalog[:0], changes: b.changes[:0]}
 }
+
+// keepChangeBytes is the largest buffer kept for the next unit: that of an ordinary transaction, not of one enormous row.
+const keepChangeBytes = 2 * SpillBytes
+
+// Err is the first error about what was added. A unit with one is not appended; changes that leave the builder by TakeChanges must
+// be checked before.
+func (b *UnitBuilder) Err() error { return b.err }
 
 // RowChange adds a change of one row. before is the packed old row as far as image says that the source sent it, after the packed
 // new row (nil for a delete), fromState (nil: none) the columns of after that were completed. All are packed in version t, which
 // must be registered, and are copied.
 func (b *UnitBuilder) RowChange(op Op, t *schema.Table, image Image, before, after, fromState []byte) {
+	b.checkChange(op, t, image, after)
 	flags := byte(image) & changeImageMask
 	if after != nil {
 		flags |= changeAfter
@@ -58,6 +69,27 @@ func (b *UnitBuilder) RowChange(op Op, t *schema.Table, image Image, before, aft
 	}
 	b.changes = append(dst, fromState...)
 	b.changeRecords++
+}
+
+// checkChange refuses a change that no reader would accept.
+func (b *UnitBuilder) checkChange(op Op, t *schema.Table, image Image, after []byte) {
+	ok := false
+	switch op {
+	case OpCreate, OpRead:
+		ok = after != nil && image == ImageNone
+	case OpUpdate:
+		ok = after != nil
+	case OpDelete:
+		ok = after == nil && image != ImageNone
+	case OpTruncate, OpMessage:
+	}
+	switch {
+	case b.err != nil:
+	case !ok || image > ImageFull:
+		b.err = fmt.Errorf("encode change of %s: op %q with old image %d and new row %t", t.FullName(), byte(op), image, after != nil)
+	case t.Version == 0:
+		b.err = fmt.Errorf("encode change of %s: its table version is not registered", t.FullName())
+	}
 }
 
 // TruncateOptions are the options that a TRUNCATE was given.
@@ -145,7 +177,7 @@ func (b *UnitBuilder) AppendUnit(dst []byte) ([]byte, error) {
 	m := &b.Meta
 	m.Count = b.Offsets()
 	if len(m.Position) > MaxPositionBytes {
-		return dst, fmt.Errorf("encode unit: position of %d bytes, more than %d", len(m.Position), MaxPositionBytes)
+		return dst, fmt.Errorf("encode unit: position of %d bytes, more than %d: %w", len(m.Position), MaxPositionBytes, ErrTooLarge)
 	}
 	changes := len(b.changes)
 	if b.side != nil {
@@ -157,7 +189,8 @@ func (b *UnitBuilder) AppendUnit(dst []byte) ([]byte, error) {
 	}
 	size := headerBytes + len(m.Position) + len(b.catalog) + changes
 	if size > MaxUnitBytes {
-		return dst, fmt.Errorf("encode unit: %d bytes, more than %d; its changes belong in a side segment", size, MaxUnitBytes)
+		return dst, fmt.Errorf("encode unit: %d bytes, of them %d of catalog records, more than %d: %w",
+			size, len(b.catalog), MaxUnitBytes, ErrTooLarge)
 	}
 	le := binary.LittleEndian
 	dst = le.AppendUint32(dst, uint32(size-4))

@@ -14,10 +14,11 @@ type Catalog struct {
 	mu        sync.RWMutex
 	versions  []*schema.Table // by VersionID; a version may be registered and not be in the log yet
 	logged    map[schema.VersionID]bool
-	epochs    map[schema.VersionID]Epoch
-	byNumber  map[tableNumber]*schema.Table // the newest version
-	byName    map[tableName]*schema.Table
 	lastTable schema.TableID
+	newest    map[schema.TableID]*schema.Table // the newest version
+	byNumber  map[tableNumber]*schema.Table    // newest versions only: what a table was once called may be another's by now
+	byName    map[tableName]*schema.Table
+	epochs    map[schema.TableID]Epoch // the last in which the source was seen to have the table
 	tables    map[schema.TableID]*tableHistory
 	order     []schema.TableID
 	sources   []*sourceHistory // by SourceID-1
@@ -95,8 +96,9 @@ func (t *TableAt) Answerable() bool {
 // NewCatalog makes an empty catalog.
 func NewCatalog() *Catalog {
 	return &Catalog{
-		versions: make([]*schema.Table, 1), logged: map[schema.VersionID]bool{}, epochs: map[schema.VersionID]Epoch{},
-		byNumber: map[tableNumber]*schema.Table{}, byName: map[tableName]*schema.Table{}, tables: map[schema.TableID]*tableHistory{},
+		versions: make([]*schema.Table, 1), logged: map[schema.VersionID]bool{}, newest: map[schema.TableID]*schema.Table{},
+		byNumber: map[tableNumber]*schema.Table{}, byName: map[tableName]*schema.Table{}, epochs: map[schema.TableID]Epoch{},
+		tables: map[schema.TableID]*tableHistory{},
 	}
 }
 
@@ -112,8 +114,8 @@ func (c *Catalog) Version(id schema.VersionID) *schema.Table {
 
 // Register gives t its table and version numbers and returns the registered version, which is an earlier one when nothing has
 // changed since. A table is the same table as before when the source's own number of it is, within an epoch, or its name is,
-// across epochs. t must be prepared; it is owned by the catalog afterwards. The version reaches the log with the first unit that
-// AddTable puts it into: see Logged.
+// across epochs, unless the source had dropped it. t must be prepared; it is owned by the catalog afterwards. The version reaches
+// the log with the first unit that AddTable puts it into: see Logged.
 func (c *Catalog) Register(epoch Epoch, t *schema.Table) *schema.Table {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,6 +123,7 @@ func (c *Catalog) Register(epoch Epoch, t *schema.Table) *schema.Table {
 	if latest == nil {
 		t.ID = c.lastTable + 1
 	} else if t.ID = latest.ID; latest.SameShape(t) {
+		c.seen(t.ID, epoch)
 		return latest
 	}
 	t.Version = schema.VersionID(len(c.versions))
@@ -138,13 +141,19 @@ func (c *Catalog) Logged(id schema.VersionID) bool {
 // sameTable is the newest version of the table that t is a version of, or nil. Registered versions that never reached the log
 // count, as a transaction that is being built may use them.
 func (c *Catalog) sameTable(epoch Epoch, t *schema.Table) *schema.Table {
-	if v := c.byNumber[numberOf(t)]; v != nil && (v.Schema == t.Schema && v.Name == t.Name || c.epochs[v.Version] == epoch) {
+	if v := c.byNumber[numberOf(t)]; v != nil && (v.Schema == t.Schema && v.Name == t.Name || c.epochs[v.ID] == epoch) {
 		return v
 	}
-	if v := c.byName[nameOf(t)]; v != nil && c.epochs[v.Version] != epoch {
+	if v := c.byName[nameOf(t)]; v != nil && c.epochs[v.ID] != epoch && !c.dropped(v.ID) {
 		return v
 	}
 	return nil
+}
+
+// dropped reports whether the source had dropped the table when it was last heard of.
+func (c *Catalog) dropped(id schema.TableID) bool {
+	h := c.tables[id]
+	return h != nil && len(h.states) > 0 && h.states[len(h.states)-1].v.State == TableDropped
 }
 
 // keep adds a version to the indexes.
@@ -153,10 +162,21 @@ func (c *Catalog) keep(epoch Epoch, t *schema.Table) {
 		c.versions = append(c.versions, nil)
 	}
 	c.versions[t.Version] = t
-	c.epochs[t.Version] = epoch
-	c.byNumber[numberOf(t)], c.byName[nameOf(t)] = t, t
+	if old := c.newest[t.ID]; old != nil {
+		if v := c.byNumber[numberOf(old)]; v != nil && v.ID == t.ID {
+			delete(c.byNumber, numberOf(old))
+		}
+		if v := c.byName[nameOf(old)]; v != nil && v.ID == t.ID {
+			delete(c.byName, nameOf(old))
+		}
+	}
+	c.newest[t.ID], c.byNumber[numberOf(t)], c.byName[nameOf(t)] = t, t, t
 	c.lastTable = max(c.lastTable, t.ID)
+	c.seen(t.ID, epoch)
 }
+
+// seen notes that the source has the table in the epoch.
+func (c *Catalog) seen(id schema.TableID, epoch Epoch) { c.epochs[id] = max(c.epochs[id], epoch) }
 
 // tableNumber and tableName are what a source calls a table.
 type (
@@ -338,7 +358,7 @@ func (c *Catalog) Stops() []StopRecord {
 	return append([]StopRecord(nil), c.stops...)
 }
 
-// OpenStop is the stop of the whole source that no decision and no new epoch has ended, if any.
+// OpenStop is the last stop of the whole source, if no decision and no new epoch has ended it.
 func (c *Catalog) OpenStop(id SourceID) (StopRecord, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -346,6 +366,9 @@ func (c *Catalog) OpenStop(id SourceID) (StopRecord, bool) {
 		s := c.stops[i]
 		if s.Source != id || s.Table != 0 {
 			continue
+		}
+		if source := c.source(id); source != nil && source.last.Epoch > s.Epoch {
+			return StopRecord{}, false
 		}
 		for _, d := range c.decided {
 			if d.Source == id && d.Offset > s.Offset && d.Table == 0 {
@@ -397,6 +420,7 @@ func (c *Catalog) add(e catalogEvent) error {
 	case recordTableState:
 		var s TableState
 		if s, err = decodeTableState(payload); err == nil {
+			c.seen(s.Table, e.epoch)
 			h := c.history(s.Table)
 			h.states = append(h.states, dated[TableState]{e.at, s})
 		}

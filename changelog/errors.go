@@ -19,6 +19,8 @@ var (
 	ErrInUse = errors.New("folder is in use by another process")
 	// ErrNoSpace says that the disk is full; appends go on by themselves when there is space.
 	ErrNoSpace = errors.New("no space left on the log's disk")
+	// ErrTooLarge says that a unit, or one change of it, is larger than the log can hold; trying again does not help.
+	ErrTooLarge = errors.New("larger than the log can hold")
 )
 
 // CorruptError reports damage with its place. Healthy data around it stays readable.

@@ -37,12 +37,16 @@ type Log interface {
 	Close() error
 }
 
-// SideWriter takes the changes of a transaction too large for memory. It is for one goroutine.
+// SideWriter takes the changes of a transaction too large for memory. It is for one goroutine, but for Interrupt. While the disk is
+// full, Write and Seal wait for space.
 type SideWriter interface {
 	// Write adds a piece of a change section: whole records, as UnitBuilder.TakeChanges gives them. It does not keep b.
 	Write(b []byte, changes uint64) error
 	// Seal makes the segment durable and returns its reference for UnitBuilder.SetSide.
 	Seal() (SideRef, error)
+	// Interrupt makes calls of Write and Seal that wait for space, now or later, return an error. It may be called at any time, by
+	// any goroutine.
+	Interrupt()
 	// Discard removes the segment; it may be called at any time before a unit that names it is appended.
 	Discard() error
 }

@@ -289,3 +289,43 @@ func FuzzLoadDictionary(f *testing.F) {
 		}
 	})
 }
+
+func TestUnitRefusesWhatNoReaderAccepts(t *testing.T) {
+	c := NewCatalog()
+	table := newTestTable(t, c, "orders", 7)
+	row := packRow(t, table, 1, "one")
+	unregistered := &schema.Table{Name: "new", Columns: table.Columns}
+	for name, add := range map[string]func(*UnitBuilder){
+		"delete without an old row":      func(b *UnitBuilder) { b.RowChange(OpDelete, table, ImageNone, nil, nil, nil) },
+		"delete with a new row":          func(b *UnitBuilder) { b.RowChange(OpDelete, table, ImageKey, row, row, nil) },
+		"create with an old row":         func(b *UnitBuilder) { b.RowChange(OpCreate, table, ImageFull, row, row, nil) },
+		"update without a new row":       func(b *UnitBuilder) { b.RowChange(OpUpdate, table, ImageFull, row, nil, nil) },
+		"unknown op":                     func(b *UnitBuilder) { b.RowChange('x', table, ImageNone, nil, row, nil) },
+		"version that is not registered": func(b *UnitBuilder) { b.RowChange(OpCreate, unregistered, ImageNone, nil, row, nil) },
+	} {
+		var b UnitBuilder
+		b.Reset(UnitTx)
+		add(&b)
+		b.RowChange(OpCreate, table, ImageNone, nil, row, nil)
+		if _, err := b.AppendUnit(nil); err == nil || b.Err() == nil {
+			t.Errorf("%s: the unit was encoded", name)
+		}
+		b.Reset(UnitTx)
+		if _, err := b.AppendUnit(nil); err != nil {
+			t.Errorf("%s: the builder was not emptied: %v", name, err)
+		}
+	}
+}
+
+func TestUnitThatIsTooLargeSaysSo(t *testing.T) {
+	var b UnitBuilder
+	b.Reset(UnitTx)
+	b.Message([]byte("p"), make([]byte, MaxUnitBytes))
+	if _, err := b.AppendUnit(nil); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("encode: %v", err)
+	}
+	b.Reset(UnitTx)
+	if cap(b.changes) > keepChangeBytes {
+		t.Errorf("the builder keeps %d bytes", cap(b.changes))
+	}
+}

@@ -30,7 +30,7 @@ func (w *Writer) StartCopy(tables []*schema.Table) (*Copy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open side segment: %w", err)
 	}
-	w.side = side
+	w.setSide(side)
 	for _, t := range tables {
 		if err := w.tx.Truncate(t.ID); err != nil {
 			return nil, err
@@ -62,6 +62,9 @@ func (c *Copy) Writer() *CopyWriter {
 // Row adds a row, packed in version t. It is copied.
 func (cw *CopyWriter) Row(t *schema.Table, row []byte) error {
 	cw.chunk.RowChange(changelog.OpRead, t, changelog.ImageNone, nil, row, nil)
+	if err := cw.chunk.Err(); err != nil {
+		return err
+	}
 	if rowstate.Needs(t, row) {
 		cw.wide = append(cw.wide, wideRow{table: t, row: append([]byte(nil), row...)})
 	}

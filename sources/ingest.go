@@ -49,6 +49,7 @@ func Ingest(ctx context.Context, o IngestOptions) error {
 		Log: o.Log, State: o.State, Source: changelog.SourceInfo{Name: o.Name}, MaxClockSkew: o.MaxClockSkew, Appended: acks.appended,
 	})
 	group, ctx := errgroup.WithContext(ctx)
+	defer context.AfterFunc(ctx, w.interrupt)()
 	group.Go(func() error { return acks.run(ctx) })
 	group.Go(func() error { return stream(ctx, o, w) })
 	return group.Wait()
@@ -133,7 +134,7 @@ func retryable(err error) bool {
 	case errors.As(err, &stop), errors.As(err, &unfit), errors.As(err, &refused), errors.As(err, &corrupt):
 		return false
 	case errors.Is(err, changelog.ErrPoisoned), errors.Is(err, changelog.ErrClosed), errors.Is(err, changelog.ErrReadOnly),
-		errors.Is(err, changelog.ErrUnit):
+		errors.Is(err, changelog.ErrUnit), errors.Is(err, changelog.ErrTooLarge):
 		return false
 	}
 	return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"cdc/changelog"
@@ -24,7 +25,7 @@ type Writer struct {
 	maxSkew time.Duration
 
 	unit changelog.UnitBuilder
-	side changelog.SideWriter
+	side changelog.SideWriter // set by setSide
 	// moved is the number of the open transaction's changes that the side segment holds.
 	moved uint64
 	tx    *rowstate.Tx
@@ -35,6 +36,9 @@ type Writer struct {
 	// sourceTime is the source's own clock as last heard of.
 	sourceTime changelog.Micros
 	appended   func(changelog.Offset, changelog.Position)
+
+	mu          sync.Mutex // guards interrupted, and side against interrupt
+	interrupted bool
 }
 
 // WriterOptions are what a Writer needs.
@@ -131,6 +135,9 @@ func (w *Writer) Change(r *Row) error {
 		return err
 	}
 	w.unit.RowChange(r.Op, r.Table, r.Image, r.Before, after, fromState)
+	if err := w.unit.Err(); err != nil {
+		return err
+	}
 	return w.spill()
 }
 
@@ -144,8 +151,9 @@ func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
 	})
 	var missing *rowstate.MissingError
 	if errors.As(err, &missing) {
+		// Table stays zero: the whole source stops, and must not go on by itself after a restart.
 		return nil, nil, &Stop{TableName: missing.Table, Stop: changelog.Stop{
-			Kind: changelog.StopCorrupt, Table: r.Table.ID, Detail: missing.Error(),
+			Kind: changelog.StopCorrupt, Detail: missing.Error(),
 			Remedy: "run 'cdc resolve " + w.info.Name + " --recopy' to copy the source again",
 		}}
 	}
@@ -195,7 +203,7 @@ func (w *Writer) moveToSide() error {
 		if err != nil {
 			return fmt.Errorf("open side segment: %w", err)
 		}
-		w.side = side
+		w.setSide(side)
 	}
 	total := w.unit.Changes()
 	if err := w.side.Write(w.unit.TakeChanges(), total-w.moved); err != nil {
@@ -203,6 +211,26 @@ func (w *Writer) moveToSide() error {
 	}
 	w.moved = total
 	return nil
+}
+
+// setSide changes the side segment of the open transaction.
+func (w *Writer) setSide(side changelog.SideWriter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.side = side
+	if side != nil && w.interrupted {
+		side.Interrupt()
+	}
+}
+
+// interrupt makes the writer wait for space no more. Calls with a context end by that; those that fill a side segment have none.
+func (w *Writer) interrupt() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.interrupted = true
+	if w.side != nil {
+		w.side.Interrupt()
+	}
 }
 
 // Commit is what a source says about a transaction when it commits.
@@ -239,7 +267,7 @@ func (w *Writer) Commit(ctx context.Context, c Commit) (changelog.Offset, error)
 		w.tx.Commit(n)
 		w.tx = nil
 	}
-	w.side = nil
+	w.setSide(nil)
 	w.reset()
 	w.appended(n, c.Position)
 	return n, nil
@@ -275,7 +303,7 @@ func (w *Writer) Abort() error {
 	var err error
 	if w.side != nil {
 		err = w.side.Discard()
-		w.side = nil
+		w.setSide(nil)
 	}
 	if w.tx != nil {
 		w.tx.Abort()
@@ -289,6 +317,9 @@ func (w *Writer) reset() {
 	w.unit.Reset(changelog.UnitTx)
 	w.moved = 0
 	clear(w.versions)
+	if cap(w.scratch) > changelog.SpillBytes {
+		w.scratch = nil // of one enormous row
+	}
 }
 
 // Tick records that the source's stream has reached the position at the time with nothing in flight. Nothing may be open.

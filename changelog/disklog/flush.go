@@ -113,7 +113,7 @@ func (l *Log) writeFrames(from, to int) error {
 // again, so that a part written earlier does no harm.
 func (l *Log) persist(b []byte) error {
 	w := &l.writer
-	err := l.untilSpace(func() error {
+	err := l.untilSpace(nil, func() error {
 		_, err := w.file.WriteAt(b, w.end)
 		return err
 	})
@@ -126,8 +126,9 @@ func (l *Log) persist(b []byte) error {
 	return nil
 }
 
-// untilSpace repeats a write for as long as it fails for want of space.
-func (l *Log) untilSpace(write func() error) error {
+// untilSpace repeats a write for as long as it fails for want of space, the log is not being closed and interrupted (nil: never)
+// not done.
+func (l *Log) untilSpace(interrupted <-chan struct{}, write func() error) error {
 	wait := spaceRetryFirst
 	for {
 		err := write()
@@ -142,6 +143,9 @@ func (l *Log) untilSpace(write func() error) error {
 		case <-l.stopped.Done():
 			timer.Stop()
 			return err
+		case <-interrupted:
+			timer.Stop()
+			return fmt.Errorf("%w: %w", changelog.ErrNoSpace, err)
 		}
 		wait = min(2*wait, spaceRetryMax)
 	}

@@ -72,7 +72,7 @@ func Verify(ctx context.Context, fsys vfs.FS, dir string, report func(SegmentRep
 	if i.manifest != nil && last < i.manifest.active {
 		problems = append(problems, i.l.missing(i.manifest.active))
 	}
-	for number := i.numbers[0]; number <= last; number++ {
+	for number := firstSegment; number <= last; number++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -50,6 +50,8 @@ type Log struct {
 	closeOnce sync.Once
 	closeErr  error
 	refreshMu sync.Mutex // one reader of a read-only log looks for news at a time; taken before mu
+	// believed is what the manifest said when the log was opened for reading: what lies before it is durable. Fixed.
+	believed changelog.Offset
 }
 
 var _ changelog.Log = (*Log)(nil)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"cdc/changelog"
@@ -34,10 +35,22 @@ func (l *Log) openRead() error {
 	if l.catalog, err = l.dictionaryOf(s); err != nil {
 		return err
 	}
-	// The last segment is read anew, only as far as it is durable.
-	*s = segmentInfo{number: s.number, first: s.first, next: s.first, end: segment.HeaderBytes, last: true}
 	l.next, l.durable = s.first, s.first
-	return l.refresh()
+	if m != nil {
+		l.believed = m.durable
+	}
+	if err := l.refresh(); err != nil {
+		return err
+	}
+	if l.o.DurableHint == nil && l.durable < l.believed {
+		return l.endsEarly(l.segments[len(l.segments)-1], l.believed)
+	}
+	return nil
+}
+
+// unread is a segment in which a log open for reading ends, before anything of it has been read.
+func unread(h segment.Header) *segmentInfo {
+	return &segmentInfo{number: h.ID.Number, first: h.First, next: h.First, end: segment.HeaderBytes, last: true}
 }
 
 // dictionaryOf is the catalog at a segment's first offset.
@@ -81,12 +94,18 @@ func (l *Log) refresh() error {
 		if err := l.refreshSegment(s, most); err != nil {
 			return err
 		}
-		if !next {
-			return nil
+		if next {
+			if next, err = l.beginNext(s, most); err != nil {
+				return err
+			}
 		}
-		if begun, err := l.beginNext(s, most); !begun || err != nil {
-			return err
+		if next {
+			continue
 		}
+		if l.o.DurableHint != nil && l.durable < most {
+			return l.endsEarly(s, most)
+		}
+		return nil
 	}
 }
 
@@ -116,7 +135,7 @@ func (l *Log) beginNext(s *segmentInfo, most changelog.Offset) (begun bool, err 
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.segments = append(l.segments, &segmentInfo{number: number, first: r.Header.First, next: r.Header.First, end: segment.HeaderBytes, last: true})
+	l.segments = append(l.segments, unread(r.Header))
 	return true, nil
 }
 
@@ -162,6 +181,8 @@ func (l *Log) rescan(s *segmentInfo, most changelog.Offset) (fresh *segmentInfo,
 	}
 	known := *s
 	fresh = &known
+	// These are changed in place, and others may be reading them.
+	fresh.marks, fresh.tail.Last = slices.Clone(s.marks), slices.Clone(s.tail.Last)
 	size, err := r.Size()
 	if err != nil {
 		return nil, err
@@ -169,7 +190,7 @@ func (l *Log) rescan(s *segmentInfo, most changelog.Offset) (fresh *segmentInfo,
 	if err := l.scan(r, size, fresh, most); err != nil {
 		return nil, err
 	}
-	if fresh.next != s.next && l.o.DurableHint == nil {
+	if fresh.next != s.next && fresh.next > l.believed && l.o.DurableHint == nil {
 		// Nobody says what is durable: a sync of the file by this process makes it so.
 		if err := r.File().Sync(); err != nil {
 			return nil, fmt.Errorf("sync %s: %w", r.Name(), err)

@@ -37,7 +37,7 @@ func (l *Log) loadSegments(numbers []uint64, m *manifest) error {
 			known[s.number] = s
 		}
 	}
-	for number := numbers[0]; number <= last; number++ {
+	for number := firstSegment; number <= last; number++ {
 		s, err := l.loadSegment(number, number == last)
 		if err != nil && number == last {
 			return err
@@ -50,16 +50,22 @@ func (l *Log) loadSegments(numbers []uint64, m *manifest) error {
 	return l.checkNeighbours()
 }
 
+// firstSegment is the number that a log begins with.
+const firstSegment uint64 = 1
+
 // adoptID takes the log's identity from the last segment when the manifest is lost.
 func (l *Log) adoptID(last uint64) error {
 	r, err := segment.OpenReader(l.fs, l.segmentPath(last), l.inFolder(last))
 	if err != nil {
 		return err
 	}
+	if r.Header.ID.Number != last { // the numbers up to it are about to be counted
+		err = r.Corrupt(0, 0, fmt.Errorf("%w: it is segment %d", segment.ErrFormat, r.Header.ID.Number))
+	}
 	if l.id == [16]byte{} {
 		l.id = r.Header.ID.Log
 	}
-	return r.Close()
+	return errors.Join(err, r.Close())
 }
 
 func (l *Log) inFolder(number uint64) string { return filepath.Join(logFolder, segmentName(number)) }
@@ -67,7 +73,11 @@ func (l *Log) inFolder(number uint64) string { return filepath.Join(logFolder, s
 // damaged stands for a file that cannot be used.
 func (l *Log) damaged(number uint64, known sealedEntry, err error) *segmentInfo {
 	s := &segmentInfo{number: number, first: known.first, next: known.next, footer: known.footer, sealed: known.number != 0, damage: err}
-	if s.first == 0 && len(l.segments) > 0 {
+	switch {
+	case s.first != 0:
+	case len(l.segments) == 0:
+		s.first = 1
+	default:
 		s.first = l.segments[len(l.segments)-1].next
 	}
 	s.next = max(s.next, s.first)
@@ -99,7 +109,8 @@ func (l *Log) checkNeighbours() error {
 	return nil
 }
 
-// loadSegment reads a file: the footer of a sealed one, every frame of an open one.
+// loadSegment reads a file: the footer of a sealed one, every frame of an open one. The last one of a log that is open for reading
+// is left to refresh.
 func (l *Log) loadSegment(number uint64, last bool) (s *segmentInfo, err error) {
 	r, err := segment.OpenReader(l.fs, l.segmentPath(number), l.inFolder(number))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,7 +123,10 @@ func (l *Log) loadSegment(number uint64, last bool) (s *segmentInfo, err error) 
 	if want := (segment.ID{Log: l.id, Kind: segment.KindMain, Number: number}); r.Header.ID != want {
 		return nil, r.Corrupt(0, 0, fmt.Errorf("%w: it is segment %d of log %x", segment.ErrFormat, r.Header.ID.Number, r.Header.ID.Log))
 	}
-	if r.Header.Form == segment.FormSealed {
+	switch {
+	case last && l.o.ReadOnly:
+		return unread(r.Header), nil
+	case r.Header.Form == segment.FormSealed:
 		return l.loadSealed(r)
 	}
 	return l.loadOpen(r, last)
@@ -134,7 +148,7 @@ func (l *Log) loadOpen(r *segment.Reader, last bool) (*segmentInfo, error) {
 // an error, as nobody can tell what is missing; in another one what follows is read, and s keeps the damage.
 func (l *Log) scan(r *segment.Reader, size int64, s *segmentInfo, most changelog.Offset) error {
 	pos := max(s.end, segment.HeaderBytes)
-	for {
+	for s.next < most {
 		h, frame, err := r.Frame(pos, size)
 		if err == nil && h.Next() > most {
 			return nil
@@ -154,6 +168,7 @@ func (l *Log) scan(r *segment.Reader, size int64, s *segmentInfo, most changelog
 			return err
 		}
 	}
+	return nil
 }
 
 // scanDamage looks at a place where no good frame lies. It returns the place of the frame to go on at, 0 when there is none.
@@ -224,10 +239,7 @@ func (l *Log) scanFrame(r *segment.Reader, pos int64, h *segment.FrameHeader, fr
 func (l *Log) resume(m *manifest) error {
 	s := l.segments[len(l.segments)-1]
 	if m != nil && s.next < m.durable {
-		return &changelog.CorruptError{
-			File: l.inFolder(s.number), At: s.end, Offset: s.next,
-			What: fmt.Sprintf("it ends before offset %d, and offset %d was durable", s.next, m.durable-1),
-		}
+		return l.endsEarly(s, m.durable)
 	}
 	if err := l.loadCatalog(s); err != nil {
 		return err
@@ -241,6 +253,14 @@ func (l *Log) resume(m *manifest) error {
 	}
 	l.filling, l.fillingFirst, l.filled = s.number, s.first, s.end
 	return nil
+}
+
+// endsEarly is the error about a log that ends in s before the offset next, up to which it was durable.
+func (l *Log) endsEarly(s *segmentInfo, next changelog.Offset) error {
+	return &changelog.CorruptError{
+		File: l.inFolder(s.number), At: s.end, Offset: s.next,
+		What: fmt.Sprintf("it ends before offset %d, and offset %d was durable", s.next, next-1),
+	}
 }
 
 // continueSegment opens the last segment for writing and makes durable all of it that is good.
@@ -257,7 +277,7 @@ func (l *Log) continueSegment(s *segmentInfo) error {
 			return err
 		}
 	}
-	if err := l.untilSpace(func() error { return file.Preallocate(l.o.SegmentBytes) }); err != nil {
+	if err := l.untilSpace(nil, func() error { return file.Preallocate(l.o.SegmentBytes) }); err != nil {
 		return fmt.Errorf("preallocate %s: %w", segmentName(s.number), err)
 	}
 	if err := file.Sync(); err != nil {

@@ -15,14 +15,14 @@ import (
 func (l *Log) roll(dictionary []byte, first changelog.Offset) error {
 	w := &l.writer
 	old := w.file
-	if err := l.untilSpace(func() error { return l.createSegment(w.id.Number+1, first, dictionary) }); err != nil {
+	if err := l.untilSpace(nil, func() error { return l.createSegment(w.id.Number+1, first, dictionary) }); err != nil {
 		return fmt.Errorf("begin %s: %w", segmentName(w.id.Number+1), err)
 	}
 	if err := old.Close(); err != nil {
 		return fmt.Errorf("close %s: %w", segmentName(w.id.Number-1), err)
 	}
 	// The manifest says that the new file exists, so that its loss is noticed. Units go into it afterwards only.
-	if err := l.untilSpace(l.writeManifest); err != nil {
+	if err := l.untilSpace(nil, l.writeManifest); err != nil {
 		return err
 	}
 	l.logger.Info("segment begun", "segment", w.id.Number, "offset", first)

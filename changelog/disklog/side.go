@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"cdc/changelog"
@@ -32,6 +33,9 @@ type sideWriter struct {
 	compressor *segment.Compressor
 	sealed     bool
 	err        error // the first one sticks
+
+	interrupt   sync.Once
+	interrupted chan struct{}
 }
 
 // NewSide implements changelog.Log.
@@ -53,11 +57,13 @@ func (l *Log) NewSide() (changelog.SideWriter, error) {
 	}
 	w := &sideWriter{
 		l: l, id: segment.ID{Log: l.id, Kind: segment.KindSide, Number: number}, file: file, sum: sha256.New(),
-		ref: changelog.SideRef{ID: number}, compressor: segment.NewCompressor(segment.LevelFast),
+		ref: changelog.SideRef{ID: number}, compressor: segment.NewCompressor(segment.LevelFast), interrupted: make(chan struct{}),
 	}
 	h := segment.Header{ID: w.id, Form: segment.FormOpen, Created: changelog.MicrosOf(time.Now())}
-	w.write(h.Append(nil))
-	return w, w.err
+	if w.write(h.Append(nil)); w.err != nil {
+		return nil, errors.Join(w.err, w.Discard())
+	}
+	return w, nil
 }
 
 // Write implements changelog.SideWriter.
@@ -99,7 +105,7 @@ func (w *sideWriter) write(b []byte) {
 	if w.err != nil {
 		return
 	}
-	err := w.l.untilSpace(func() error {
+	err := w.l.untilSpace(w.interrupted, func() error {
 		_, err := w.file.WriteAt(b, w.end)
 		return err
 	})
@@ -135,6 +141,9 @@ func (w *sideWriter) sync() error {
 	}
 	return err
 }
+
+// Interrupt implements changelog.SideWriter.
+func (w *sideWriter) Interrupt() { w.interrupt.Do(func() { close(w.interrupted) }) }
 
 // Discard implements changelog.SideWriter.
 func (w *sideWriter) Discard() error {

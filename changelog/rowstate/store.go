@@ -192,6 +192,7 @@ func (s *Store) replay(unit *changelog.Unit) error {
 	return s.Durable(unit.Meta.Commit())
 }
 
+// checkpoint is the offset of the log that the store's files reach at least.
 func (s *Store) checkpoint() (changelog.Offset, error) {
 	value, closer, err := s.db.Get(checkpointKey)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -201,8 +202,9 @@ func (s *Store) checkpoint() (changelog.Offset, error) {
 		return 0, err
 	}
 	defer closer.Close()
-	if len(value) != 8 {
-		return 0, fmt.Errorf("checkpoint of %d bytes", len(value))
+	log := s.log.ID()
+	if len(value) != 8+len(log) || [16]byte(value[8:]) != log {
+		return 0, errors.New("checkpoint is of another log")
 	}
 	n := changelog.Offset(binary.LittleEndian.Uint64(value))
 	if n >= s.log.Bounds().Next {
@@ -235,9 +237,10 @@ func (s *Store) Durable(n changelog.Offset) error {
 	return nil
 }
 
-// mark makes everything so far durable, with the offset that it reaches.
+// mark makes everything so far durable, with the offset that it reaches and the log that it came from.
 func (s *Store) mark(n changelog.Offset) error {
-	if err := s.db.Set(checkpointKey, binary.LittleEndian.AppendUint64(nil, uint64(n)), pebble.NoSync); err != nil {
+	log := s.log.ID()
+	if err := s.db.Set(checkpointKey, append(binary.LittleEndian.AppendUint64(nil, uint64(n)), log[:]...), pebble.NoSync); err != nil {
 		return err
 	}
 	return s.db.Flush()

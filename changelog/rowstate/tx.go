@@ -1,6 +1,7 @@
 package rowstate
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -188,7 +189,14 @@ func (t *Tx) storedRow(c Change, row, before schema.Row) (schema.Row, error) {
 	if t.converted, err = converter.Convert(t.converted[:0], stored); err != nil {
 		return schema.Row{}, err
 	}
-	return c.Table.Layout().Row(t.converted)
+	if stored, err = c.Table.Layout().Row(t.converted); err != nil {
+		return schema.Row{}, err
+	}
+	// The version may have another key: then what lies under the same bytes can be another row.
+	if t.key, err = t.rowKey(t.key[:0], c.Table, stored); err != nil || !bytes.Equal(t.key, key) {
+		return schema.Row{}, err
+	}
+	return stored, nil
 }
 
 // remember keeps the completed row when a later change may send it in part, and drops what is no longer so.

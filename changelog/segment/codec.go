@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/klauspost/compress/zstd"
+
+	"cdc/changelog"
 )
 
 // Compressor makes frames. It is for one goroutine.
@@ -38,7 +40,7 @@ const windowBytes = 1 << 20
 // must be called when the frame's place is known.
 func (c *Compressor) AppendFrame(dst []byte, h FrameHeader, payload []byte) ([]byte, error) {
 	if uint64(len(payload)) > uint64(h.Type.maxRaw()) {
-		return dst, fmt.Errorf("encode %s frame: %d bytes, more than %d", h.Type, len(payload), h.Type.maxRaw())
+		return dst, fmt.Errorf("encode %s frame: %d bytes, more than %d: %w", h.Type, len(payload), h.Type.maxRaw(), changelog.ErrTooLarge)
 	}
 	start := len(dst)
 	dst = append(dst, make([]byte, FrameHeaderBytes)...)

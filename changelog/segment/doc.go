@@ -32,7 +32,8 @@ const (
 const (
 	// MaxRawBytes bounds a frame before compression: the largest unit on top of the largest group.
 	MaxRawBytes = 64 << 20
-	// MaxChunkBytes bounds a frame of a side file before compression: one change that a source can send.
+	// MaxChunkBytes bounds a frame of a side file before compression, which holds one change that a source can send, and a
+	// dictionary, which grows with the log: one that did not fit would end all writing.
 	MaxChunkBytes = 1<<31 - 1<<16
 	// rawBelowBytes is the size under which frames are not worth compressing.
 	rawBelowBytes = 512

@@ -82,7 +82,7 @@ func (h *FrameHeader) Next() changelog.Offset { return h.First + changelog.Offse
 
 // maxRaw is the limit on the payload of a frame of the type.
 func (t FrameType) maxRaw() uint32 {
-	if t == FrameChunk {
+	if t == FrameChunk || t == FrameDictionary {
 		return MaxChunkBytes
 	}
 	return MaxRawBytes

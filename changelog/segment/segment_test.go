@@ -208,12 +208,28 @@ func TestHeaderOfANewerFormatIsRefused(t *testing.T) {
 
 func TestFrameLimitsHoldWhenWriting(t *testing.T) {
 	c := NewCompressor(LevelFast)
-	if _, err := c.AppendFrame(nil, FrameHeader{Type: FrameUnits}, make([]byte, MaxRawBytes+1)); err == nil {
+	if _, err := c.AppendFrame(nil, FrameHeader{Type: FrameUnits}, make([]byte, MaxRawBytes+1)); !errors.Is(err, changelog.ErrTooLarge) {
 		t.Fatal("a frame above the limit is written")
 	}
 }
 
 // A small stored payload that claims to be huge costs no memory before it is found out.
+// A dictionary holds all that a long life adds to the catalog: a segment that cannot begin with it would end all writing.
+func TestDictionaryMayOutgrowTheUnitsOfAFrame(t *testing.T) {
+	payload := make([]byte, MaxRawBytes+1)
+	frame, err := NewCompressor(LevelFast).AppendFrame(nil, FrameHeader{Type: FrameDictionary}, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := DecodeFrameHeader(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := NewDecompressor().Payload(&h, frame, nil); err != nil || len(raw) != len(payload) {
+		t.Fatalf("%d bytes, %v", len(raw), err)
+	}
+}
+
 func TestPayloadThatGrowsBeyondItsFrameIsRefused(t *testing.T) {
 	c := NewCompressor(LevelSmall)
 	frame, err := c.AppendFrame(nil, FrameHeader{Type: FrameUnits}, make([]byte, 32<<20))

@@ -47,6 +47,7 @@ var conformanceCases = []struct {
 	{"ClosedHandlesAreDead", closedHandles},
 	{"TruncateCutsAndZeroes", truncateCuts},
 	{"PreallocateExtendsAndNeverShrinks", preallocate},
+	{"NextDataPassesOverZerosOnly", nextData},
 	{"RenameReplacesAndKeepsHandles", renameReplaces},
 	{"RemoveKeepsHandlesAndFullDirectories", remove},
 	{"MkdirAllMakesParents", mkdirAll},
@@ -183,6 +184,43 @@ func preallocate(t *testing.T, fsys vfs.FS, dir string) {
 	}
 	if got := get(t, fsys, name); got != "abc"+string(make([]byte, 1<<16-3)) {
 		t.Fatal("content differs")
+	}
+}
+
+// nextData writes at two places of a reserved file and sees both of them in what NextData says.
+func nextData(t *testing.T, fsys vfs.FS, dir string) {
+	f := must(fsys.Create(filepath.Join(dir, "f")))(t)
+	defer f.Close()
+	const size, first, second = 8 << 20, 64 << 10, 5<<20 + 77
+	if err := f.Preallocate(size); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int64{first, second} {
+		if _, err := f.WriteAt([]byte("data"), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := 0
+	for off := int64(0); ; {
+		from, to, err := f.NextData(off)
+		if err != nil || from < off || to > size {
+			t.Fatalf("after %d: %d to %d, %v", off, from, to, err)
+		}
+		for _, at := range []int64{first, second} {
+			if from <= at && at+4 <= to {
+				seen++
+			}
+		}
+		if from == to {
+			break
+		}
+		off = to
+	}
+	if seen != 2 {
+		t.Fatalf("%d of 2 places were seen", seen)
+	}
+	if from, to, err := f.NextData(size); from != to || err != nil {
+		t.Fatalf("at the end: %d to %d, %v", from, to, err)
 	}
 }
 

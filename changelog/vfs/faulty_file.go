@@ -114,3 +114,12 @@ func (f *faultyFile) Size() (size int64, err error) {
 	}
 	return size, nil
 }
+
+// NextData implements File.
+func (f *faultyFile) NextData(off int64) (from, to int64, err error) {
+	err = f.faulty.do(Call{Kind: KindStat, Name: f.Name(), Offset: off}, func() (err error) {
+		from, to, err = f.File.NextData(off)
+		return err
+	}, nil)
+	return from, to, err
+}

@@ -94,6 +94,12 @@ func (f *memFile) Size() (int64, error) {
 	return f.node.now.size, nil
 }
 
+// NextData implements File. Memory has no holes to tell of.
+func (f *memFile) NextData(off int64) (from, to int64, err error) {
+	size, err := f.Size()
+	return off, max(off, size), err
+}
+
 // Name implements File.
 func (f *memFile) Name() string { return f.name }
 

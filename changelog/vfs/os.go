@@ -181,6 +181,16 @@ func (f osFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
+// NextData implements File.
+func (f osFile) NextData(off int64) (from, to int64, err error) {
+	size, err := f.Size() // before the search: what is appended meanwhile is not passed over
+	if err != nil || off >= size {
+		return off, off, err
+	}
+	from, to = seekData(f.File, off, size)
+	return from, to, nil
+}
+
 // control runs a system call on the file's descriptor, which cannot be closed
 // and reused under it.
 func control(f *os.File, call func(fd int) error) error {

@@ -118,6 +118,12 @@ type File interface {
 	// Size returns the size in bytes.
 	Size() (int64, error)
 
+	// NextData returns the next range [from, to) at or after off that may hold
+	// bytes other than zero, as far as the volume can tell without reading;
+	// what lies between off and from is zero. It is empty when there is none.
+	// Reading can make more of the file look like data, never less.
+	NextData(off int64) (from, to int64, err error)
+
 	// Name returns the name that the file was opened by.
 	Name() string
 }

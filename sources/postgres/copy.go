@@ -158,6 +158,9 @@ type copier struct {
 	mu sync.Mutex // guards pieces and every copyTable.left
 	// pieces are taken from the front: large tables first, so that the readers end together.
 	pieces []piece
+	// locks are taken by every reader before its first piece: one that came to lock a table later would queue behind whoever waits
+	// for the locks that we hold, and never get it.
+	locks string
 }
 
 // copyTables copies the tables as one unit at the position.
@@ -242,6 +245,7 @@ func (s *Source) readAll(ctx context.Context, v *view, readers int, tables []*co
 		parts := v.split(t)
 		t.left = len(parts)
 		c.pieces = append(c.pieces, parts...)
+		c.locks += "; LOCK TABLE " + t.only() + " IN ACCESS SHARE MODE"
 	}
 	slices.SortStableFunc(c.pieces, func(a, b piece) int { return int(min(b.table.pages, piecePages) - min(a.table.pages, piecePages)) })
 	group, ctx := errgroup.WithContext(ctx)
@@ -297,8 +301,8 @@ func (c *copier) read(ctx context.Context, v *view, sink rowSink) error {
 		return err
 	}
 	defer session.close()
-	if err := session.exec(ctx, "SET lc_monetary = 'C'; "+beginSQL(v.snapshot)); err != nil {
-		return fmt.Errorf("import snapshot: %w", err)
+	if err := session.exec(ctx, "SET lc_monetary = 'C'; "+beginSQL(v.snapshot)+c.locks); err != nil {
+		return fmt.Errorf("import snapshot and lock tables: %w", err)
 	}
 	for {
 		p, ok := c.take()
