@@ -65,7 +65,7 @@ func (cw *CopyWriter) Row(t *schema.Table, row []byte) error {
 	if err := cw.chunk.Err(); err != nil {
 		return err
 	}
-	if rowstate.Needs(t, row) {
+	if cw.c.w.state.Needs(t, row) {
 		cw.wide = append(cw.wide, wideRow{table: t, row: append([]byte(nil), row...)})
 	}
 	if cw.chunk.ChangeBytes() < sideChunkBytes {

@@ -250,3 +250,51 @@ func lastAfter(t *testing.T, log changelog.Log) []byte {
 		}
 	}
 }
+
+// A value can lie out of line in a row that is narrow: the row was wide when the value was written, and has shrunk since. Its copy
+// does not show it.
+func TestRowThatShrankBeforeItsCopyIsCompleted(t *testing.T) {
+	w, log := openWriter(t)
+	table := w.Register(wide())
+	c, err := w.StartCopy([]*schema.Table{table})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b schema.Builder
+	row := func(id int64, set func()) []byte {
+		b.Reset(table.Layout(), nil)
+		b.Int(0, id)
+		set()
+		packed, err := b.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return packed
+	}
+	big := bytes.Repeat([]byte("a"), 1500)
+	cw := c.Writer()
+	for id := range int64(3) {
+		if err := cw.Row(table, row(id, func() { b.Bytes(1, big); b.String(2, "x") })); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cw.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Commit(t.Context(), sources.Commit{Kind: changelog.UnitCopy, Position: position(1), Time: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for n := uint64(2); n < 5; n++ {
+		id := int64(n) - 2
+		err := w.Change(&sources.Row{Op: changelog.OpUpdate, Table: table, After: row(id, func() { b.String(2, "y") })})
+		if err != nil {
+			t.Fatalf("row %d: %v", id, err)
+		}
+		if _, err := w.Commit(t.Context(), sources.Commit{Position: position(n), Time: changelog.Micros(n)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := lastAfter(t, log); !bytes.Equal(got, big) {
+			t.Fatalf("row %d: the column left out holds %d bytes, want %d", id, len(got), len(big))
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -44,9 +45,12 @@ type Store struct {
 	db     *pebble.DB
 	log    changelog.Log
 	source changelog.SourceID
+	// anyWhole says that whole is not empty.
+	anyWhole atomic.Bool
 
 	mu     sync.Mutex              // guards the fields below
 	holds  map[schema.TableID]bool // tables that may have a row here; all others need no look-up
+	whole  map[schema.TableID]bool // tables of which all rows are kept, see keep.go
 	layers []*layer                // committed and not durable, oldest first
 	taken  int                     // bytes since the last checkpoint
 	err    error                   // the first failed write, which sticks
@@ -87,7 +91,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open row state: %w", err)
 	}
-	s := &Store{db: db, log: o.Log, source: o.Source, holds: map[schema.TableID]bool{}}
+	s := &Store{db: db, log: o.Log, source: o.Source, holds: map[schema.TableID]bool{}, whole: map[schema.TableID]bool{}}
 	if err := s.catchUp(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("rebuild row state: %w", err), db.Close())
 	}
@@ -108,7 +112,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 	if err := s.db.DeleteRange([]byte{spaceOpen}, []byte{spaceOpen + 1}, pebble.NoSync); err != nil {
 		return err
 	}
-	if err := s.findTables(); err != nil {
+	if err := errors.Join(s.findTables(), s.findWhole()); err != nil {
 		return err
 	}
 	from, err := s.checkpoint()

@@ -109,7 +109,14 @@ func (t *Tx) Apply(c Change) (after, fromState []byte, err error) {
 	}
 	completed := c.After
 	if row.HasAbsent() {
-		if completed, fromState, err = t.complete(c, row); err != nil {
+		completed, fromState, err = t.complete(c, row)
+		var missing *MissingError
+		if errors.As(err, &missing) && !t.s.keepsAll(c.Table.ID) {
+			if err = t.s.keepAll(context.Background(), c.Table.ID); err == nil {
+				completed, fromState, err = t.complete(c, row)
+			}
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 		after = completed
@@ -201,10 +208,10 @@ func (t *Tx) storedRow(c Change, row, before schema.Row) (schema.Row, error) {
 
 // remember keeps the completed row when a later change may send it in part, and drops what is no longer so.
 func (t *Tx) remember(c Change, after []byte, carried bool) error {
-	needs := carried || Needs(c.Table, after)
 	if c.Table.Identity == schema.IdentityFull || len(c.Table.KeyColumns()) == 0 {
 		return nil
 	}
+	needs := carried || t.s.Needs(c.Table, after)
 	if !needs && !t.s.mayHold(c.Table.ID) {
 		return nil
 	}
@@ -221,8 +228,7 @@ func (t *Tx) remember(c Change, after []byte, carried bool) error {
 		}
 	}
 	if needs {
-		value := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(after)), uint32(c.Table.Version))
-		return t.put(string(t.key), append(value, after...))
+		return t.put(string(t.key), storedValue(c.Table, after))
 	}
 	if c.Op == changelog.OpCreate || c.Op == changelog.OpRead {
 		return nil // a new row has no earlier state
