@@ -30,8 +30,8 @@ func (b *backoff) next() time.Duration {
 	return d
 }
 
-// sleep waits, or returns the context's cause.
-func sleep(ctx context.Context, d time.Duration) error {
+// Pause waits for the time, or until the context is done, and then returns its cause.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -78,7 +78,7 @@ func stream(ctx context.Context, o IngestOptions, w *Writer) error {
 		o.report(PhaseWaiting, err)
 		d := pause.next()
 		o.Logger.WarnContext(ctx, "source lost, trying again", "source", o.Name, "err", err, "pause", d.Round(time.Millisecond).String())
-		if err := sleep(ctx, d); err != nil {
+		if err := Pause(ctx, d); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ func dropSource(ctx context.Context, spec config.Source, log changelog.Log, logg
 	dropped, err := source.Drop(ctx)
 	for tries := 0; inUseAtServer(err) && tries < dropTries; tries++ {
 		// The session of the capture that has just been ended may live for a moment longer.
-		if err = wait(ctx, dropPause); err == nil {
+		if err = sources.Pause(ctx, dropPause); err == nil {
 			dropped, err = source.Drop(ctx)
 		}
 	}
@@ -78,18 +78,6 @@ const (
 func inUseAtServer(err error) bool {
 	var unfit *sources.Unfit
 	return errors.As(err, &unfit)
-}
-
-// wait waits, or returns the context's cause.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // positionText is a source's position for people, empty when there is none.

@@ -12,6 +12,7 @@ import (
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/present"
 	"cdc/schema"
+	"cdc/sources"
 )
 
 type statusCmd struct {
@@ -45,7 +46,7 @@ func (s *statusCmd) Run(ctx context.Context, app *App) error {
 		if !s.Watch {
 			return nil
 		}
-		if err := wait(ctx, statusEvery); err != nil {
+		if err := sources.Pause(ctx, statusEvery); err != nil {
 			return err
 		}
 	}

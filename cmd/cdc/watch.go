@@ -147,7 +147,7 @@ func askCurrent(ctx context.Context, s *captured) (func(changelog.Position) bool
 		if err == nil {
 			return reached, nil
 		}
-		if err := wait(ctx, askPause); err != nil {
+		if err := sources.Pause(ctx, askPause); err != nil {
 			return nil, err
 		}
 	}

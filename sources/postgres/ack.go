@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"cdc/sources"
 )
 
 const (
@@ -67,21 +69,9 @@ func (s *Source) answer(ctx context.Context, st *stream, flushed func() LSN) err
 			ask = true
 		case <-st.asked:
 		case <-s.acked.woken:
-			if err := wait(ctx, ackDelay); err != nil {
+			if err := sources.Pause(ctx, ackDelay); err != nil {
 				return err
 			}
 		}
-	}
-}
-
-// wait pauses, or returns the context's cause.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

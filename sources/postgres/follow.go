@@ -190,7 +190,7 @@ func (s *Source) dropWhenFree(ctx context.Context, c *catalog, slot string) erro
 		if err == nil {
 			return nil
 		}
-		if waitErr := wait(ctx, slotPause); waitErr != nil {
+		if waitErr := sources.Pause(ctx, slotPause); waitErr != nil {
 			return fmt.Errorf("%w: %w", waitErr, err)
 		}
 	}

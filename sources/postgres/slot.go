@@ -128,7 +128,7 @@ func (s *Source) awaitSlot(ctx context.Context, c *catalog, id identity) error {
 				Remedy: "stop the other program; if nobody needs its session, run: SELECT pg_terminate_backend(" + strconv.FormatInt(slot.activePID, 10) + ");",
 			}}
 		}
-		if err := wait(ctx, slotPause); err != nil {
+		if err := sources.Pause(ctx, slotPause); err != nil {
 			return err
 		}
 	}
