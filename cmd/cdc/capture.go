@@ -170,7 +170,9 @@ func (c *capture) pause(ctx context.Context, s *captured, err error) error {
 	var stop *sources.Stop
 	var again <-chan time.Time
 	if err != nil && !errors.As(err, &stop) {
-		c.logger.Warn("source cannot be captured, trying again", "source", s.spec.Name, "err", err, "pause", retryPause.String())
+		if ctx.Err() == nil { // otherwise it was the last one, and the end of the run says why
+			c.logger.Warn("source cannot be captured, trying again", "source", s.spec.Name, "err", err, "pause", retryPause.String())
+		}
 		timer := time.NewTimer(retryPause)
 		defer timer.Stop()
 		again = timer.C

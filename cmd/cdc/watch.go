@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"syscall"
 	"time"
 
 	"cdc/changelog"
@@ -15,7 +16,7 @@ const watchEvery = 250 * time.Millisecond
 
 // watch says on the log, or with a bar on a terminal, what the sources are doing: one line for each change.
 func (c *capture) watch(ctx context.Context) error {
-	w := &watcher{c: c, phases: map[string]sources.Phase{}, works: map[string]*present.Work{}}
+	w := &watcher{c: c, phases: map[string]sources.Phase{}, works: map[string]*present.Work{}, unkept: map[string]bool{}}
 	w.progress = present.NewProgress(present.ProgressOptions{Out: c.app.Stderr, Terminal: c.app.ErrTerminal, Logger: c.logger})
 	defer func() { w.progress.Close() }()
 	ticker := time.NewTicker(watchEvery)
@@ -43,6 +44,8 @@ type watcher struct {
 	progress *present.Progress
 	phases   map[string]sources.Phase
 	works    map[string]*present.Work
+	// unkept are sources that a full disk has kept out of the folder's list so far.
+	unkept map[string]bool
 }
 
 func (w *watcher) look(s *captured) error {
@@ -58,10 +61,10 @@ func (w *watcher) look(s *captured) error {
 	at := w.c.log.Catalog().Progress(info.ID)
 	switch phase {
 	case sources.PhaseStreaming:
-		tables, _ := tablesOf(w.c.log, name)
-		if err := w.c.remember(s); err != nil {
+		if kept, err := w.keep(s); !kept || err != nil {
 			return err
 		}
+		tables, _ := tablesOf(w.c.log, name)
 		w.c.logger.Info("source is streaming", "source", name, "position", positionText(at.Position), "offset", uint64(at.Commit), "tables", len(tables), "epoch", uint32(info.Epoch))
 	case sources.PhaseStopped:
 		w.stopped(name, failure)
@@ -70,6 +73,22 @@ func (w *watcher) look(s *captured) error {
 		w.c.logger.Info("source is "+string(phase), "source", name)
 	}
 	return nil
+}
+
+// keep notes the source in the folder. A full disk does not end the capture: the source is looked at again, and kept later.
+func (w *watcher) keep(s *captured) (kept bool, err error) {
+	name := s.spec.Name
+	err = w.c.remember(s)
+	if !errors.Is(err, syscall.ENOSPC) {
+		delete(w.unkept, name)
+		return err == nil, err
+	}
+	if !w.unkept[name] {
+		w.c.logger.Error("disk is full, the folder does not know the source yet", "source", name, "err", err)
+	}
+	w.unkept[name] = true
+	delete(w.phases, name)
+	return false, nil
 }
 
 // stopped says what only the end of an Ingest knows; a stop that Ingest has met it has logged itself.
