@@ -1,0 +1,68 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A measurement that nobody can read about is one that nobody can judge.
+func TestEveryMeasurementIsDescribed(t *testing.T) {
+	doc, err := os.ReadFile(benchmarksDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range measurements {
+		if !strings.Contains(string(doc), "\n### "+m.name+"\n") {
+			t.Errorf("docs/benchmarks.md has no section %q", m.name)
+		}
+	}
+	if _, err := (&benchReport{}).intoDoc(string(doc), nil); err != nil {
+		t.Errorf("docs/benchmarks.md cannot take results: %v", err)
+	}
+}
+
+func TestFiguresAreWrittenBetweenTheirMarkers(t *testing.T) {
+	r := benchReport{figures: []figure{
+		{name: "rate", ours: "9/s", reference: "10/s", ratio: 0.9, target: "ratio ≥ 1"},
+		{name: "size", ours: "9 B", target: "≤ 10 B", met: true},
+		{name: "note", ours: "1 s"},
+	}}
+	got, err := r.intoDoc("before\n"+resultsBegin+"old\n"+resultsEnd+"\nafter\n", []string{"a machine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "before\n" + resultsBegin + `- a machine
+
+| figure | ours | reference | ratio | target |  |
+| --- | ---: | ---: | ---: | --- | --- |
+| rate | 9/s | 10/s | 0.90 | ratio ≥ 1 | MISS |
+| size | 9 B | – | – | ≤ 10 B | ok |
+| note | 1 s | – | – | – | – |
+` + resultsEnd + "\nafter\n"
+	if got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if _, err := r.intoDoc("no markers", nil); err == nil {
+		t.Error("a document without markers is accepted")
+	}
+}
+
+func TestPercentilesAreOfTheNearestRank(t *testing.T) {
+	hundred := make([]time.Duration, 100)
+	for i := range hundred {
+		hundred[i] = time.Duration(i + 1)
+	}
+	if p50, p99 := percentile(hundred, 50), percentile(hundred, 99); p50 != 50 || p99 != 99 {
+		t.Errorf("p50 and p99 of 1 to 100 are %d and %d", p50, p99)
+	}
+	if one := percentile(hundred[:1], 99); one != 1 {
+		t.Errorf("p99 of one value is %d", one)
+	}
+	if m := median([]int{3, 1, 2}); m != 2 {
+		t.Errorf("median of 3, 1, 2 is %d", m)
+	}
+}

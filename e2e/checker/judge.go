@@ -1,0 +1,262 @@
+package checker
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// violationsMax bounds what is kept of a history that is wrong throughout.
+const violationsMax = 20
+
+// Unit is the frame around the changes of a transaction or a copy.
+type Unit struct {
+	// First is the offset of the unit's first record, Commit that of its last.
+	First, Commit uint64
+	// Position orders transactions as the source committed them: it compares
+	// as bytes.
+	Position string
+	// Copy says that the unit holds tables as they were at Position.
+	Copy bool
+}
+
+// Options say what a judge knows of the workload.
+type Options struct {
+	// Bank is the table whose v adds up to Total after every transaction;
+	// empty for none.
+	Bank  string
+	Total int64
+	// Keyless are tables in which an id may stand several times.
+	Keyless []string
+	// Unjudged are tables whose changes are not part of the entries' sums.
+	Unjudged []string
+}
+
+// Judge reads a log from its beginning and notes what must not be. It is for
+// one goroutine.
+type Judge struct {
+	o          Options
+	violations []string
+	dropped    int
+
+	open    *Unit
+	sum     Sum
+	entry   *Entry
+	changes uint64
+
+	next     uint64 // offset that the next unit begins at, 0 before the first
+	position string
+	rows     map[string]map[string]string // values by table and id
+	bank     int64
+	order    []int64       // ids of ledger entries as the log has them
+	seen     map[int64]int // how often each is in the log
+	copied   map[int64]bool
+}
+
+// NewJudge begins with an empty log.
+func NewJudge(o Options) *Judge {
+	return &Judge{o: o, rows: map[string]map[string]string{}, seen: map[int64]int{}, copied: map[int64]bool{}}
+}
+
+func (j *Judge) violate(format string, args ...any) {
+	if len(j.violations) == violationsMax {
+		j.dropped++
+		return
+	}
+	j.violations = append(j.violations, fmt.Sprintf(format, args...))
+}
+
+// Begin opens a unit.
+func (j *Judge) Begin(u Unit) {
+	if j.open != nil {
+		j.violate("offset %d: a unit begins within another", u.First)
+	}
+	if j.next != 0 && u.First != j.next {
+		j.violate("offset %d: the unit begins here, the last ended before %d", u.First, j.next)
+	}
+	switch {
+	case u.Copy && u.Position < j.position, !u.Copy && u.Position <= j.position && j.position != "":
+		j.violate("offset %d: its position does not follow that of the unit before", u.First)
+	}
+	j.open, j.sum, j.entry, j.changes = &u, Sum{}, nil, 0
+}
+
+// Skip passes over a unit that holds no changes.
+func (j *Judge) Skip(u Unit) {
+	if j.next != 0 && u.First != j.next {
+		j.violate("offset %d: the unit begins here, the last ended before %d", u.First, j.next)
+	}
+	j.next = u.Commit + 1
+}
+
+// Change adds a change of the open unit; ordinal is its place among them.
+func (j *Judge) Change(ordinal uint64, c Change) {
+	j.count(ordinal)
+	if slices.Contains(j.o.Unjudged, c.Table) {
+		return
+	}
+	if j.open.Copy != (c.Op == 'r') {
+		j.violate("offset %d: a change of op %c in a unit that is copy=%v", j.open.First, c.Op, j.open.Copy)
+	}
+	j.sum.Add(c)
+	j.apply(c)
+}
+
+// Message passes over a logical message of the open unit.
+func (j *Judge) Message(ordinal uint64) { j.count(ordinal) }
+
+// Ledger adds a row of the ledger that the open unit holds.
+func (j *Judge) Ledger(ordinal uint64, e Entry) {
+	j.count(ordinal)
+	if j.open.Copy {
+		j.copied[e.ID] = true
+	} else if j.entry != nil {
+		j.violate("offset %d: ledger entries %d and %d in one transaction", j.open.First, j.entry.ID, e.ID)
+	}
+	if j.seen[e.ID]++; j.seen[e.ID] > 1 {
+		j.violate("offset %d: ledger entry %d for the %d. time", j.open.First, e.ID, j.seen[e.ID])
+	}
+	j.order = append(j.order, e.ID)
+	j.entry = &e
+}
+
+func (j *Judge) count(ordinal uint64) {
+	if ordinal != j.changes {
+		j.violate("offset %d: change %d where %d belongs", j.open.First, ordinal, j.changes)
+	}
+	j.changes++
+}
+
+// apply carries the change out, and notes when it cannot have happened.
+func (j *Judge) apply(c Change) {
+	if slices.Contains(j.o.Keyless, c.Table) {
+		return
+	}
+	rows := j.rows[c.Table]
+	if rows == nil {
+		rows = map[string]string{}
+		j.rows[c.Table] = rows
+	}
+	old := c.Key
+	if c.OldKey != "" {
+		old = c.OldKey
+	}
+	_, exists := rows[old]
+	switch c.Op {
+	case 't':
+		clear(rows)
+		return
+	case 'c', 'r':
+		if exists {
+			j.violate("offset %d: %s %s is created and exists already", j.open.First, c.Table, old)
+		}
+	default:
+		if !exists {
+			j.violate("offset %d: %s %s has op %c and does not exist", j.open.First, c.Table, old, c.Op)
+		}
+	}
+	if c.Table == j.o.Bank {
+		j.bank += number(c.Value) - number(rows[old])
+	}
+	delete(rows, old)
+	if c.Op != 'd' {
+		rows[c.Key] = c.Value
+	}
+}
+
+func number(text string) int64 {
+	n, _ := strconv.ParseInt(text, 10, 64) // empty counts as nothing
+	return n
+}
+
+// Commit closes the open unit.
+func (j *Judge) Commit() {
+	u := j.open
+	j.open = nil
+	j.next, j.position = u.Commit+1, u.Position
+	if j.o.Bank != "" && len(j.rows[j.o.Bank]) > 0 && j.bank != j.o.Total {
+		j.violate("offset %d: the bank holds %d, not %d", u.Commit, j.bank, j.o.Total)
+	}
+	if u.Copy {
+		return
+	}
+	switch {
+	case j.entry == nil && j.sum.Rows > 0:
+		j.violate("offset %d: a transaction of %d changes without a ledger entry", u.First, j.sum.Rows)
+	case j.entry != nil && j.entry.Sum != j.sum:
+		j.violate("offset %d: transaction %d has changes %+v in the log, it made %+v", u.First, j.entry.ID, j.sum, j.entry.Sum)
+	}
+}
+
+// Finish judges the whole by what the clients know and what the source's ledger
+// holds, and returns all that is wrong.
+func (j *Judge) Finish(outcomes []Outcome, source []int64) []string {
+	if j.open != nil {
+		j.violate("offset %d: the log ends within a unit", j.open.First)
+	}
+	j.compareLedger(source)
+	j.compareOutcomes(outcomes)
+	j.compareOrder(outcomes)
+	if j.dropped > 0 {
+		return append(j.violations, fmt.Sprintf("and %d more", j.dropped))
+	}
+	return j.violations
+}
+
+// Seen is the number of ledger entries in the log, those of copies included.
+func (j *Judge) Seen() int { return len(j.seen) }
+
+// compareLedger holds the log to the source: both have the same entries.
+func (j *Judge) compareLedger(source []int64) {
+	has := make(map[int64]bool, len(source))
+	for _, id := range source {
+		has[id] = true
+		if j.seen[id] == 0 {
+			j.violate("transaction %d is at the source and not in the log", id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(j.seen)) {
+		if !has[id] {
+			j.violate("transaction %d is in the log and not at the source", id)
+		}
+	}
+}
+
+func (j *Judge) compareOutcomes(outcomes []Outcome) {
+	for _, o := range outcomes {
+		switch n := j.seen[o.ID]; {
+		case o.Result == Committed && n == 0:
+			j.violate("transaction %d was committed and is not in the log", o.ID)
+		case o.Result == Failed && n > 0:
+			j.violate("transaction %d was rolled back and is in the log", o.ID)
+		}
+	}
+}
+
+// compareOrder finds transactions that stand before one that had ended when
+// they began. Those of a copy have no order.
+func (j *Judge) compareOrder(outcomes []Outcome) {
+	known := make(map[int64]Outcome, len(outcomes))
+	for _, o := range outcomes {
+		known[o.ID] = o
+	}
+	last := map[int64]int64{}
+	var latest Outcome
+	for _, id := range j.order {
+		o, ok := known[id]
+		if !ok || j.copied[id] {
+			continue
+		}
+		if o.Seq <= last[o.Client] {
+			j.violate("client %d: transaction %d (%d.) stands after its %d.", o.Client, id, o.Seq, last[o.Client])
+		}
+		last[o.Client] = o.Seq
+		if o.Result == Committed && o.Ended < latest.Began {
+			j.violate("transaction %d had ended before %d began and stands after it", id, latest.ID)
+		}
+		if o.Began > latest.Began {
+			latest = o
+		}
+	}
+}

@@ -1,0 +1,68 @@
+//go:build e2e
+
+package workload
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cdc/e2e/checker"
+	"cdc/e2e/testservers"
+)
+
+// Goal: what the clients remember is true. Method: run them for a while and ask
+// the database, which must hold every committed transaction and no other.
+func TestWorkloadRemembersWhatItDid(t *testing.T) {
+	t.Parallel()
+	p := testservers.Shared(t)
+	database := p.Database(t)
+	dsn := p.SuperuserDSN(database)
+	if err := Setup(t.Context(), dsn); err != nil {
+		t.Fatal(err)
+	}
+	w := New(Options{DSN: dsn, Seed: 1, DDLEvery: 200 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	if err := w.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Bulk(t.Context(), 1000); err != nil {
+		t.Fatal(err)
+	}
+	query := func(sql string) string {
+		out, err := p.SQL(t.Context(), database, sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if total := query(`SELECT sum(v) FROM acct`); total != strconv.Itoa(BankTotal) {
+		t.Errorf("the bank holds %s", total)
+	}
+	if rows := query(`SELECT count(*) FROM bulk`); rows != "1000" {
+		t.Errorf("%s bulk rows", rows)
+	}
+	var committed []string
+	for _, o := range w.Outcomes() {
+		if o.Result == checker.Committed {
+			committed = append(committed, strconv.FormatInt(o.ID, 10))
+		}
+		if o.Result == checker.Unknown {
+			t.Errorf("transaction %d: unknown without a fault", o.ID)
+		}
+	}
+	slices.Sort(committed)
+	source := strings.Split(query(`SELECT id FROM w_tx`), "\n")
+	slices.Sort(source)
+	if !slices.Equal(source, committed) {
+		t.Errorf("the ledger holds %d transactions, the clients committed %d", len(source), len(committed))
+	}
+	if len(committed) < 100 {
+		t.Errorf("only %d transactions", len(committed))
+	}
+	t.Logf("%d committed, %d rolled back", len(committed), w.Count(checker.Failed))
+}
