@@ -43,15 +43,16 @@ type place uint64
 // record is a view over one record.
 type record []byte
 
-func (r record) hash() uint32            { return binary.LittleEndian.Uint32(r) }
-func (r record) version() uint32         { return binary.LittleEndian.Uint32(r[4:]) }
-func (r record) keyLen() int             { return int(binary.LittleEndian.Uint32(r[8:])) }
-func (r record) rowLen() int             { return int(binary.LittleEndian.Uint32(r[12:])) }
-func (r record) room() int               { return int(binary.LittleEndian.Uint32(r[16:])) }
-func (r record) count() uint32           { return binary.LittleEndian.Uint32(r[20:]) }
-func (r record) setCount(n uint32)       { binary.LittleEndian.PutUint32(r[20:], n) }
-func (r record) key() []byte             { return r[recordHeader : recordHeader+r.keyLen()] }
-func (r record) row() []byte             { at := recordHeader + r.keyLen(); return r[at : at+r.rowLen()] }
+func (r record) hash() uint32      { return binary.LittleEndian.Uint32(r) }
+func (r record) version() uint32   { return binary.LittleEndian.Uint32(r[4:]) }
+func (r record) keyLen() int       { return int(binary.LittleEndian.Uint32(r[8:])) }
+func (r record) rowLen() int       { return int(binary.LittleEndian.Uint32(r[12:])) }
+func (r record) room() int         { return int(binary.LittleEndian.Uint32(r[16:])) }
+func (r record) count() uint32     { return binary.LittleEndian.Uint32(r[20:]) }
+func (r record) setCount(n uint32) { binary.LittleEndian.PutUint32(r[20:], n) }
+func (r record) key() []byte       { return r[recordHeader : recordHeader+r.keyLen()] }
+func (r record) row() []byte { at := recordHeader + r.keyLen(); return r[at : at+r.rowLen()] }
+
 func (r record) setRow(row []byte)       { r.setRowLen(len(row)); copy(r[recordHeader+r.keyLen():], row) }
 func (r record) setRowLen(n int)         { binary.LittleEndian.PutUint32(r[12:], uint32(n)) }
 func (r record) setVersion(v uint32)     { binary.LittleEndian.PutUint32(r[4:], v) }

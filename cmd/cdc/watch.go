@@ -125,17 +125,14 @@ func (c *capture) awaitCurrent(ctx context.Context, s *captured) error {
 	if err != nil {
 		return err
 	}
-	for {
-		next := c.log.Bounds().Next
+	for arrived := false; !arrived; {
+		next := c.log.Bounds().Next // whatever is appended next
 		at := c.progressOf(s)
-		if at.Position != "" && reached(at.Position) {
+		if arrived = at.Position != "" && reached(at.Position); arrived {
 			next = at.Commit
 		}
 		if err := c.log.WaitDurable(ctx, next); err != nil {
 			return errors.Join(context.Cause(ctx), err)
-		}
-		if next == at.Commit {
-			break
 		}
 	}
 	s.mu.Lock()

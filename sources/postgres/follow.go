@@ -63,7 +63,11 @@ SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text,
 	if err != nil {
 		return nil, err
 	}
-	binary := !s.textOnly.Load() && g.allBinary()
+	binary, err := g.allBinary(ctx)
+	if err != nil {
+		return nil, err
+	}
+	binary = binary && !s.textOnly.Load()
 	feed, err := startFeed(ctx, ws, startSQL(id.slot, id.position.End, id.pubs, binary), silence(r[1].int()))
 	if err != nil {
 		return nil, s.classifyStart(err, id)

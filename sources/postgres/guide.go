@@ -68,13 +68,23 @@ func (g *logGuide) tables() []changelog.TableAt {
 }
 
 // allBinary reports whether every captured table can be read in binary.
-func (g *logGuide) allBinary() bool {
-	for _, t := range g.tables() {
-		if t.Answerable() && !allBinary(g.c.types, t.Table) {
-			return false
+func (g *logGuide) allBinary(ctx context.Context) (bool, error) {
+	var types []uint32
+	tables := g.tables()
+	for _, t := range tables {
+		for i := range t.Table.Columns {
+			types = append(types, t.Table.Columns[i].SourceType)
 		}
 	}
-	return true
+	if err := g.c.types.load(ctx, types); err != nil {
+		return false, err
+	}
+	for _, t := range tables {
+		if t.Answerable() && !allBinary(g.c.types, t.Table) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // resolve implements guide.

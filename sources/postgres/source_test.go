@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cdc/changelog"
+	"cdc/e2e/testservers"
 	"cdc/sources"
 )
 
@@ -479,5 +480,28 @@ func TestResolveBeginsANewEpochWithACopy(t *testing.T) {
 	r.same("t")
 	if got := r.log.Catalog().Sources()[0].Epoch; got != 2 {
 		t.Fatalf("epoch %d, want 2", got)
+	}
+}
+
+func TestResumedStreamIsBinaryLikeTheFirst(t *testing.T) {
+	t.Parallel()
+	pg := testservers.Start(t, testservers.PostgresOptions{Settings: map[string]string{"log_replication_commands": "on"}})
+	r := newRigOn(t, pg, `CREATE TABLE orders (id bigint PRIMARY KEY, price numeric(10,2), at timestamptz)`)
+	r.run()
+	r.restart()
+	r.sql(`INSERT INTO orders VALUES (1, 2.5, now())`)
+	r.sync()
+	starts := 0
+	for line := range strings.Lines(pg.LogTail(5000)) {
+		if !strings.Contains(line, "START_REPLICATION") || !strings.Contains(line, "LOGICAL") {
+			continue
+		}
+		starts++
+		if !strings.Contains(line, "binary 'true'") {
+			t.Errorf("the stream is not binary: %s", line)
+		}
+	}
+	if starts < 2 {
+		t.Fatalf("the server has seen %d streams, want 2", starts)
 	}
 }
