@@ -51,7 +51,7 @@ func (r record) room() int         { return int(binary.LittleEndian.Uint32(r[16:
 func (r record) count() uint32     { return binary.LittleEndian.Uint32(r[20:]) }
 func (r record) setCount(n uint32) { binary.LittleEndian.PutUint32(r[20:], n) }
 func (r record) key() []byte       { return r[recordHeader : recordHeader+r.keyLen()] }
-func (r record) row() []byte { at := recordHeader + r.keyLen(); return r[at : at+r.rowLen()] }
+func (r record) row() []byte       { at := recordHeader + r.keyLen(); return r[at : at+r.rowLen()] }
 
 func (r record) setRow(row []byte)       { r.setRowLen(len(row)); copy(r[recordHeader+r.keyLen():], row) }
 func (r record) setRowLen(n int)         { binary.LittleEndian.PutUint32(r[12:], uint32(n)) }
