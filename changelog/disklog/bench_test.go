@@ -146,7 +146,7 @@ func TestSealedLogIsSmall(t *testing.T) {
 			units += uint64(r.Next-r.First) / 2 // a change and a commit
 		}
 	}
-	if units < 10_000 || bytes > int64(units)*walBytes*35/100 {
+	if units < 5_000 || bytes > int64(units)*walBytes*35/100 {
 		t.Fatalf("%d transactions take %d bytes when sealed", units, bytes)
 	}
 	t.Logf("%.1f bytes a transaction", float64(bytes)/float64(units))

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"cdc/schema"
 )
@@ -62,9 +63,11 @@ type typeInfo struct {
 	delim byte
 }
 
-// typeCache keeps types by number. Types are not dropped under a column that uses them, and a changed enum keeps its number.
+// typeCache keeps types by number. Types are not dropped under a column that uses them, and a changed enum keeps its number. It is
+// safe for concurrent use: the stream and the watcher of the catalogue share one.
 type typeCache struct {
 	session *session
+	mu      sync.RWMutex // guards types
 	types   map[uint32]typeInfo
 	// moneyDigits is the number of digits after the point of the server's money values.
 	moneyDigits int32
@@ -78,12 +81,7 @@ FROM pg_catalog.pg_type t WHERE t.oid = ANY($1::oid[])`
 // load makes sure that the types, their bases and their elements are known.
 func (c *typeCache) load(ctx context.Context, oids []uint32) error {
 	for len(oids) > 0 {
-		var missing []uint32
-		for _, oid := range oids {
-			if _, ok := c.types[oid]; !ok && oid != 0 {
-				missing = append(missing, oid)
-			}
-		}
+		missing := c.missing(oids)
 		if len(missing) == 0 {
 			return nil
 		}
@@ -100,11 +98,30 @@ func (c *typeCache) load(ctx context.Context, oids []uint32) error {
 			if len(r[5]) > 0 {
 				t.delim = r[5][0]
 			}
-			c.types[t.oid] = t
+			c.add(t)
 			oids = append(oids, t.base, t.elem)
 		}
 	}
 	return nil
+}
+
+// missing are the types that are not known yet.
+func (c *typeCache) missing(oids []uint32) []uint32 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var missing []uint32
+	for _, oid := range oids {
+		if _, ok := c.types[oid]; !ok && oid != 0 {
+			missing = append(missing, oid)
+		}
+	}
+	return missing
+}
+
+func (c *typeCache) add(t typeInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.types[t.oid] = t
 }
 
 // resolved is a column's type with its domains taken off.
@@ -117,6 +134,8 @@ type resolved struct {
 const maxDomainDepth = 64
 
 func (c *typeCache) resolve(oid uint32, mod int32) (resolved, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	for range maxDomainDepth {
 		t, ok := c.types[oid]
 		if !ok {
