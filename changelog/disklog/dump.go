@@ -148,12 +148,8 @@ func (d *dumper) frames(r *segment.Reader) error {
 }
 
 func (d *dumper) frame(pos int64, h *segment.FrameHeader) {
-	codec := "raw"
-	if h.Codec == segment.CodecZstd {
-		codec = "zstd"
-	}
 	d.printf("%s frame at %d: first %d, count %d, units %d, synced %d, %s, %d bytes stored, %d raw, crc %08x\n",
-		h.Type, pos, h.First, h.Count, h.Units, h.Synced, codec, h.Stored, h.Raw, h.CRC)
+		h.Type, pos, h.First, h.Count, h.Units, h.Synced, h.Codec, h.Stored, h.Raw, h.CRC)
 }
 
 // sideFrames prints the frames of a side file.

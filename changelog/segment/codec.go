@@ -3,26 +3,36 @@ package segment
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
 	"cdc/changelog"
 )
 
 // Compressor makes frames. It is for one goroutine.
-type Compressor struct{ encoder *zstd.Encoder }
+type Compressor struct {
+	// encoder is nil for S2.
+	encoder *zstd.Encoder
+}
 
 // Level chooses between speed and size.
 type Level int
 
-// Levels: LevelFast while data streams in, LevelSmall when a segment is sealed.
+// Levels: LevelFast while data streams in, LevelSmall when a segment is sealed, LevelCopy for side segments: a first copy arrives as
+// fast as several readers send it, and compressing it must not be what they wait for.
 const (
 	LevelFast Level = iota
 	LevelSmall
+	LevelCopy
 )
 
 // NewCompressor makes a compressor.
 func NewCompressor(level Level) *Compressor {
+	if level == LevelCopy {
+		return &Compressor{}
+	}
 	speed := zstd.SpeedFastest
 	if level == LevelSmall {
 		speed = zstd.SpeedBetterCompression
@@ -46,11 +56,9 @@ func (c *Compressor) AppendFrame(dst []byte, h FrameHeader, payload []byte) ([]b
 	dst = append(dst, make([]byte, FrameHeaderBytes)...)
 	h.Codec = CodecRaw
 	if len(payload) >= rawBelowBytes {
-		dst = c.encoder.EncodeAll(payload, dst)
-		if len(dst)-start-FrameHeaderBytes < len(payload) {
-			h.Codec = CodecZstd
-		} else {
-			dst = dst[:start+FrameHeaderBytes]
+		dst, h.Codec = c.compress(dst, payload)
+		if len(dst)-start-FrameHeaderBytes >= len(payload) {
+			dst, h.Codec = dst[:start+FrameHeaderBytes], CodecRaw
 		}
 	}
 	if h.Codec == CodecRaw {
@@ -67,6 +75,16 @@ func (c *Compressor) AppendFrame(dst []byte, h FrameHeader, payload []byte) ([]b
 	var zeros [alignment]byte
 	size := int64(len(dst) - start)
 	return append(dst, zeros[:Padded(size)-size]...), nil
+}
+
+func (c *Compressor) compress(dst, payload []byte) ([]byte, Codec) {
+	if c.encoder != nil {
+		return c.encoder.EncodeAll(payload, dst), CodecZstd
+	}
+	at, most := len(dst), s2.MaxEncodedLen(len(payload)) // payload is bounded, so that most is not negative
+	dst = slices.Grow(dst, most)
+	out := s2.Encode(dst[at:at+most], payload)
+	return dst[:at+len(out)], CodecS2
 }
 
 // Decompressor reads payloads. It is safe for concurrent use.
@@ -86,6 +104,9 @@ func (d *Decompressor) Payload(h *FrameHeader, frame, buf []byte) ([]byte, error
 	if h.Codec == CodecRaw {
 		return stored, nil
 	}
+	if h.Codec == CodecS2 {
+		return decodeS2(h, stored, buf)
+	}
 	// Frames say their size twice, and it is compared before memory is taken for it.
 	var inner zstd.Header
 	if err := inner.Decode(stored); err != nil {
@@ -103,6 +124,21 @@ func (d *Decompressor) Payload(h *FrameHeader, frame, buf []byte) ([]byte, error
 	}
 	if len(raw) != int(h.Raw) {
 		return nil, fmt.Errorf("%w: payload of %d bytes, its frame says %d", ErrFormat, len(raw), h.Raw)
+	}
+	return raw, nil
+}
+
+func decodeS2(h *FrameHeader, stored, buf []byte) ([]byte, error) {
+	size, err := s2.DecodedLen(stored)
+	if err != nil || size != int(h.Raw) {
+		return nil, fmt.Errorf("%w: compressed payload of %d bytes, its frame says %d", ErrFormat, size, h.Raw)
+	}
+	if cap(buf) < size {
+		buf = make([]byte, size)
+	}
+	raw, err := s2.Decode(buf[:size], stored)
+	if err != nil {
+		return nil, fmt.Errorf("%w: decompress: %w", ErrFormat, err)
 	}
 	return raw, nil
 }

@@ -47,7 +47,21 @@ type Codec uint8
 const (
 	CodecRaw  Codec = 0
 	CodecZstd Codec = 1
+	CodecS2   Codec = 2 // an extension of Snappy: a fraction of the time, and larger
 )
+
+// String is the codec's name in dumps.
+func (c Codec) String() string {
+	switch c {
+	case CodecRaw:
+		return "raw"
+	case CodecZstd:
+		return "zstd"
+	case CodecS2:
+		return "s2"
+	}
+	return "unknown"
+}
 
 // FrameHeader is the fixed part of a frame, whose payload follows:
 //
@@ -102,7 +116,7 @@ func DecodeFrameHeader(b []byte) (FrameHeader, error) {
 	switch {
 	case h.Type < FrameUnits || h.Type > FrameChunk:
 		return h, fmt.Errorf("%w: unknown frame type %d", ErrFormat, b[8])
-	case h.Codec > CodecZstd:
+	case h.Codec > CodecS2:
 		return h, fmt.Errorf("%w: unknown codec %d", ErrFormat, b[9])
 	case b[10]|b[11]|b[44]|b[45]|b[46]|b[47] != 0:
 		return h, fmt.Errorf("%w: unknown bits in a frame header", ErrFormat)

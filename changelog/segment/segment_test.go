@@ -213,7 +213,6 @@ func TestFrameLimitsHoldWhenWriting(t *testing.T) {
 	}
 }
 
-// A small stored payload that claims to be huge costs no memory before it is found out.
 // A dictionary holds all that a long life adds to the catalog: a segment that cannot begin with it would end all writing.
 func TestDictionaryMayOutgrowTheUnitsOfAFrame(t *testing.T) {
 	payload := make([]byte, MaxRawBytes+1)
@@ -230,24 +229,50 @@ func TestDictionaryMayOutgrowTheUnitsOfAFrame(t *testing.T) {
 	}
 }
 
+// A small stored payload that claims to be huge costs no memory before it is found out.
 func TestPayloadThatGrowsBeyondItsFrameIsRefused(t *testing.T) {
-	c := NewCompressor(LevelSmall)
-	frame, err := c.AppendFrame(nil, FrameHeader{Type: FrameUnits}, make([]byte, 32<<20))
-	if err != nil {
-		t.Fatal(err)
+	for _, level := range []Level{LevelSmall, LevelCopy} {
+		frame, err := NewCompressor(level).AppendFrame(nil, FrameHeader{Type: FrameUnits}, make([]byte, 32<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		binary.LittleEndian.PutUint32(frame[12:], uint32(len(frame))) // at least what is stored
+		testID.Seal(frame, HeaderBytes, 0)
+		h, err := DecodeFrameHeader(frame)
+		if err == nil {
+			err = testID.CheckFrame(frame, &h, HeaderBytes)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := NewDecompressor()
+		if allocated := testing.AllocsPerRun(1, func() { _, err = d.Payload(&h, frame, nil) }); !errors.Is(err, ErrFormat) || allocated > 100 {
+			t.Fatalf("%s: payload of 32 MiB in a frame of %d bytes: %v", h.Codec, h.Raw, err)
+		}
 	}
-	binary.LittleEndian.PutUint32(frame[12:], 1<<20)
-	testID.Seal(frame, HeaderBytes, 0)
-	h, err := DecodeFrameHeader(frame)
-	if err == nil {
-		err = testID.CheckFrame(frame, &h, HeaderBytes)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := NewDecompressor()
-	if allocated := testing.AllocsPerRun(1, func() { _, err = d.Payload(&h, frame, nil) }); !errors.Is(err, ErrFormat) || allocated > 100 {
-		t.Fatalf("payload of 32 MiB in a frame of 1 MiB: %v", err)
+}
+
+func TestPayloadRoundTripsThroughEveryCodec(t *testing.T) {
+	text := bytes.Repeat([]byte("what repeats is stored once, "), 5000)
+	for _, level := range []Level{LevelFast, LevelSmall, LevelCopy} {
+		for _, size := range []int{0, 1, rawBelowBytes, len(text)} {
+			frame, err := NewCompressor(level).AppendFrame([]byte("before"), FrameHeader{Type: FrameUnits}, text[:size])
+			if err != nil {
+				t.Fatal(err)
+			}
+			frame = frame[len("before"):]
+			h, err := DecodeFrameHeader(frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size == len(text) && (h.Codec == CodecRaw || int(h.Stored) > size/10) {
+				t.Errorf("level %d stores %d bytes as %d (%s)", level, size, h.Stored, h.Codec)
+			}
+			got, err := NewDecompressor().Payload(&h, frame, make([]byte, 3))
+			if err != nil || !bytes.Equal(got, text[:size]) {
+				t.Fatalf("level %d, %d bytes: %d come back, %v", level, size, len(got), err)
+			}
+		}
 	}
 }
 
