@@ -131,6 +131,14 @@ func (s *captured) state() activity {
 	return activity{phase: p, since: s.since, failure: s.failure, progress: progress}
 }
 
+// worked reports whether the source has copied or streamed in this run.
+func (s *captured) worked() bool {
+	s.state()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.going
+}
+
 // observedSource tells when a try begins, which Ingest does not, and gives up on a server that was never reached: what is wrong
 // then is the DSN rather than the server.
 type observedSource struct {

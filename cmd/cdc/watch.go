@@ -33,9 +33,21 @@ func (c *capture) watch(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return errors.Join(context.Cause(ctx), c.rememberAll(all))
 		}
 	}
+}
+
+// rememberAll notes what has worked since the last look, so that a run that is ended at once is resumed without its DSNs.
+func (c *capture) rememberAll(all []*captured) error {
+	var problems []error
+	for _, s := range all {
+		info, known := c.log.Catalog().Source(s.spec.Name)
+		if known && s.worked() && !isDropped(c.log.Catalog(), info) {
+			problems = append(problems, c.remember(s))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // watcher remembers what has been said.
