@@ -78,7 +78,7 @@ type ProxyStats struct {
 // concurrently.
 type Proxy struct {
 	listener net.Listener
-	closed   chan struct{}
+	ended    chan struct{} // closed when nothing is accepted any more
 	running  sync.WaitGroup
 
 	accepted, open, toServer, toClient atomic.Int64
@@ -88,6 +88,14 @@ type Proxy struct {
 	plan   func(n int64) Plan
 	links  map[*link]struct{}
 	held   chan struct{} // closed by Release; nil = answers pass
+	last   appliedCut
+}
+
+// appliedCut is the newest call of Cut. It also holds for the connections that
+// were accepted before it and are still on their way to the target.
+type appliedCut struct {
+	kind CutKind
+	upTo int64 // number of the last connection that had been accepted
 }
 
 // StartProxy starts a proxy for the target, a host:port. Close ends it.
@@ -97,7 +105,7 @@ func StartProxy(target string) (*Proxy, error) {
 		return nil, fmt.Errorf("start proxy: %w", err)
 	}
 	p := &Proxy{
-		listener: l, closed: make(chan struct{}), target: target,
+		listener: l, ended: make(chan struct{}), target: target,
 		plan: func(int64) Plan { return Plan{} }, links: map[*link]struct{}{},
 	}
 	p.running.Go(p.accept)
@@ -127,7 +135,7 @@ func (p *Proxy) Retarget(target string) {
 // Cut breaks all open connections. CutHalfClose ends the direction to the
 // client.
 func (p *Proxy) Cut(kind CutKind) {
-	for _, l := range p.openLinks() {
+	for _, l := range p.cutLinks(kind) {
 		l.cut(kind, l.client)
 	}
 }
@@ -162,14 +170,8 @@ func (p *Proxy) Stats() ProxyStats {
 
 // Close stops listening, resets the open connections and waits for their end.
 func (p *Proxy) Close() error {
-	p.mu.Lock()
-	select {
-	case <-p.closed:
-	default:
-		close(p.closed)
-	}
-	p.mu.Unlock()
 	err := p.listener.Close()
+	<-p.ended
 	p.Cut(CutReset)
 	p.running.Wait()
 	if errors.Is(err, net.ErrClosed) {
@@ -179,6 +181,7 @@ func (p *Proxy) Close() error {
 }
 
 func (p *Proxy) accept() {
+	defer close(p.ended)
 	for {
 		conn, err := p.listener.Accept()
 		if err != nil {
@@ -204,11 +207,9 @@ func (p *Proxy) serve(client *net.TCPConn, n int64) {
 		return
 	}
 	l := newLink(client, conn.(*net.TCPConn))
-	if !p.add(l) {
-		l.cut(CutReset, client)
-		return
-	}
+	kind := p.add(l, n)
 	defer p.remove(l)
+	l.cut(kind, client)
 	var pumps sync.WaitGroup
 	pumps.Go(func() {
 		l.pump(l.server, l.client, plan.ToServer, &p.toServer, func() <-chan struct{} { return nil })
@@ -226,18 +227,16 @@ func (p *Proxy) holding() <-chan struct{} {
 	return p.held
 }
 
-// add registers a connection unless the proxy is closed.
-func (p *Proxy) add(l *link) bool {
+// add registers a connection, and returns what must happen to it at once.
+func (p *Proxy) add(l *link, n int64) CutKind {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case <-p.closed:
-		return false
-	default:
-	}
 	p.links[l] = struct{}{}
 	p.open.Add(1)
-	return true
+	if n <= p.last.upTo {
+		return p.last.kind
+	}
+	return CutNone
 }
 
 func (p *Proxy) remove(l *link) {
@@ -248,9 +247,11 @@ func (p *Proxy) remove(l *link) {
 	l.close()
 }
 
-func (p *Proxy) openLinks() []*link {
+// cutLinks notes a cut, and returns the connections that have reached the target.
+func (p *Proxy) cutLinks(kind CutKind) []*link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.last = appliedCut{kind: kind, upTo: p.accepted.Load()}
 	var all []*link
 	for l := range p.links {
 		all = append(all, l)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -243,6 +244,35 @@ func TestProxyResetsOpenConnections(t *testing.T) {
 	p.Cut(CutReset)
 	receiveReset(t, client)
 	receiveReset(t, server)
+}
+
+// Goal: a cut reaches a connection that the proxy has accepted and not yet
+// connected to its target.
+//
+// Method: the plan, asked for in between, holds the connection until a cut waits
+// for its turn.
+func TestProxyResetsConnectionsOnTheirWayToTheTarget(t *testing.T) {
+	b := startBackend(t)
+	p := startProxy(t, b.addr)
+	for range 50 {
+		accepted, cut := make(chan struct{}), make(chan struct{})
+		p.SetPlan(func(int64) Plan {
+			close(accepted)
+			for range 100 {
+				runtime.Gosched()
+			}
+			return Plan{}
+		})
+		client := dial(t, p)
+		<-accepted
+		go func() {
+			defer close(cut)
+			p.Cut(CutReset)
+		}()
+		receiveReset(t, client)
+		receiveReset(t, b.next(t))
+		<-cut
+	}
 }
 
 func TestProxyBlackholeLeavesBothSidesOpenAndSilent(t *testing.T) {
