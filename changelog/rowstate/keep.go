@@ -17,13 +17,19 @@ import (
 // had a value stored out of line then, and was narrow when it was copied looks like any narrow row, and its next update leaves the
 // value out. When that happens, the whole table's rows are taken from the log, once, and from then on every row is kept that could
 // have a value out of line whatever its width.
+//
+// A source that may leave out any column does so for few tables, and nothing tells which: of such a source nothing is kept until a
+// column is missed, and then every row of that table.
 
 // externalMin is the size from which on Postgres may store a value out of line: what is shorter is not larger than the pointer that
 // would replace it.
 const externalMin = 16
 
-// couldBeExternal reports whether any value of the row may lie out of line.
-func couldBeExternal(t *schema.Table, row []byte) bool {
+// couldBeLeftOut reports whether a change may leave out any value of the row.
+func (s *Store) couldBeLeftOut(t *schema.Table, row []byte) bool {
+	if s.anyColumn {
+		return true
+	}
 	r, err := t.Layout().Row(row)
 	if err != nil {
 		return false
@@ -39,10 +45,10 @@ func couldBeExternal(t *schema.Table, row []byte) bool {
 // Needs reports whether the store has to keep the row, packed in version t, as a later change may leave a column of it out. It is
 // safe for concurrent use and cheap: it is asked about every row.
 func (s *Store) Needs(t *schema.Table, row []byte) bool {
-	if Needs(t, row) {
+	if !s.anyColumn && Needs(t, row) {
 		return true
 	}
-	return s.anyWhole.Load() && s.keepsAll(t.ID) && couldBeExternal(t, row)
+	return s.anyWhole.Load() && s.keepsAll(t.ID) && s.couldBeLeftOut(t, row)
 }
 
 func (s *Store) keepsAll(id schema.TableID) bool {
@@ -131,7 +137,7 @@ func (l *loader) clear() error {
 
 func (l *loader) unit(unit *changelog.Unit) error {
 	err := unit.CatalogRecords(func(_ changelog.Offset, record []byte) error {
-		if state, ok := changelog.AsTableState(record); ok && state.State == changelog.TableCopied && state.Table == l.id {
+		if state, ok := changelog.AsTableState(record); ok && state.Replaces() && state.Table == l.id {
 			return l.clear()
 		}
 		return nil
@@ -170,7 +176,7 @@ func (l *loader) change(c *changelog.Change) error {
 	if c.After.IsZero() {
 		return nil
 	}
-	if !couldBeExternal(c.Table, c.After.Raw()) {
+	if !l.s.couldBeLeftOut(c.Table, c.After.Raw()) {
 		return l.put(c.Table, c.After, nil)
 	}
 	return l.put(c.Table, c.After, storedValue(c.Table, c.After.Raw()))

@@ -36,6 +36,9 @@ type Options struct {
 	// Log is what the store is derived from, and Source the source whose units it follows: each source has a store of its own.
 	Log    changelog.Log
 	Source changelog.SourceID
+	// AnyColumn says that the source may leave any unchanged column out of a change, as MySQL does where binlog_row_image is
+	// MINIMAL; otherwise only values that Postgres stores out of line.
+	AnyColumn bool
 }
 
 // Store keeps rows by table and key. Only effects of durable units reach its files; what is newer waits in layers above them, so
@@ -45,6 +48,8 @@ type Store struct {
 	db     *pebble.DB
 	log    changelog.Log
 	source changelog.SourceID
+	// anyColumn is Options.AnyColumn.
+	anyColumn bool
 	// anyWhole says that whole is not empty.
 	anyWhole atomic.Bool
 
@@ -91,7 +96,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open row state: %w", err)
 	}
-	s := &Store{db: db, log: o.Log, source: o.Source, holds: map[schema.TableID]bool{}, whole: map[schema.TableID]bool{}}
+	s := &Store{db: db, log: o.Log, source: o.Source, anyColumn: o.AnyColumn, holds: map[schema.TableID]bool{}, whole: map[schema.TableID]bool{}}
 	if err := s.catchUp(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("rebuild row state: %w", err), db.Close())
 	}
@@ -171,7 +176,7 @@ func (s *Store) mayHold(id schema.TableID) bool {
 func (s *Store) replay(unit *changelog.Unit) error {
 	tx := s.Begin()
 	err := unit.CatalogRecords(func(_ changelog.Offset, record []byte) error {
-		if state, ok := changelog.AsTableState(record); ok && state.State == changelog.TableCopied {
+		if state, ok := changelog.AsTableState(record); ok && state.Replaces() {
 			return tx.Truncate(state.Table)
 		}
 		return nil

@@ -23,6 +23,8 @@ type Change struct {
 	Table         *schema.Table
 	Image         changelog.Image
 	Before, After []byte
+	// Copying says that the table's copy is not complete: a row that the log does not hold yet may stay in part.
+	Copying bool
 	// Scratch is memory that the completed row may be written into.
 	Scratch []byte
 }
@@ -156,7 +158,7 @@ func (t *Tx) complete(c Change, row schema.Row) (completed, fromState []byte, er
 			missing = append(missing, c.Table.Columns[i].Name)
 		}
 	}
-	if missing != nil {
+	if missing != nil && !(c.Copying && t.s.keepsAll(c.Table.ID)) {
 		return nil, nil, &MissingError{Table: c.Table.FullName(), Columns: missing, Key: fmt.Sprintf("%x", t.oldKey)}
 	}
 	completed, err = t.builder.Finish()
