@@ -165,8 +165,8 @@ func (s *Store) findTables() error {
 	return it.Error()
 }
 
-// mayHold reports whether the store or an open transaction may have a row of the table.
-func (s *Store) mayHold(id schema.TableID) bool {
+// MayHold reports whether the store or an open transaction may have a row of the table.
+func (s *Store) MayHold(id schema.TableID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.holds[id]

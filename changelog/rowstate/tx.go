@@ -214,7 +214,7 @@ func (t *Tx) remember(c Change, after []byte, carried bool) error {
 		return nil
 	}
 	needs := carried || t.s.Needs(c.Table, after)
-	if !needs && !t.s.mayHold(c.Table.ID) {
+	if !needs && !t.s.MayHold(c.Table.ID) {
 		return nil
 	}
 	row, err := c.Table.Layout().Row(after)
@@ -255,7 +255,7 @@ func (t *Tx) forgetMoved(c Change) error {
 
 // forget drops a deleted row's state.
 func (t *Tx) forget(c Change) error {
-	if c.Image == changelog.ImageNone || !t.s.mayHold(c.Table.ID) {
+	if c.Image == changelog.ImageNone || !t.s.MayHold(c.Table.ID) {
 		return nil
 	}
 	before, err := c.Table.Layout().Row(c.Before)
