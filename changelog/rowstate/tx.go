@@ -206,9 +206,10 @@ func (t *Tx) storedRow(c Change, row, before schema.Row) (schema.Row, error) {
 	return stored, nil
 }
 
-// remember keeps the completed row when a later change may send it in part, and drops what is no longer so.
+// remember keeps the completed row when a later change may send it in part, and drops what is no longer so. A table that sends full
+// old rows for a while needs nothing kept, but what was kept of it before must not outlive the row.
 func (t *Tx) remember(c Change, after []byte, carried bool) error {
-	if c.Table.Identity == schema.IdentityFull || len(c.Table.KeyColumns()) == 0 {
+	if len(c.Table.KeyColumns()) == 0 {
 		return nil
 	}
 	needs := carried || t.s.Needs(c.Table, after)

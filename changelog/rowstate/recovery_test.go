@@ -1,0 +1,141 @@
+package rowstate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"cdc/changelog"
+	"cdc/changelog/disklog"
+	"cdc/schema"
+)
+
+// The tests in this file take the power, fail reads of the log and change tables while a store is at work. Whatever happens, a value
+// that it gives afterwards is the newest that the log holds.
+
+// hookedLog calls hook with each unit that is read and waits when the disk is waited for, and notes where reading began.
+type hookedLog struct {
+	changelog.Log
+	hook  func(*changelog.Unit) error
+	waits func()
+	from  changelog.Offset
+}
+
+func (l *hookedLog) WaitDurable(ctx context.Context, n changelog.Offset) error {
+	if l.waits != nil {
+		l.waits()
+	}
+	return l.Log.WaitDurable(ctx, n)
+}
+
+type hookedCursor struct {
+	changelog.Cursor
+	hook func(*changelog.Unit) error
+}
+
+func (l *hookedLog) Cursor(o changelog.CursorOptions) (changelog.Cursor, error) {
+	l.from = o.From
+	c, err := l.Log.Cursor(o)
+	return hookedCursor{c, l.hook}, err
+}
+
+func (c hookedCursor) Next(ctx context.Context) (*changelog.Unit, error) {
+	u, err := c.Cursor.Next(ctx)
+	if err == nil && c.hook != nil {
+		err = c.hook(u)
+	}
+	return u, err
+}
+
+func openStore(t *testing.T, o Options) *Store {
+	t.Helper()
+	o.Source = 1
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// introduce makes the source known, so that the log says how far it holds it.
+func introduce(t *testing.T, l *disklog.Log) {
+	t.Helper()
+	var unit changelog.UnitBuilder
+	unit.Reset(changelog.UnitControl)
+	unit.Meta.Source, unit.Meta.Epoch = 1, 1
+	unit.AddSource(changelog.SourceInfo{ID: 1, Epoch: 1, Name: "test", Kind: "test"})
+	if _, err := l.Append(t.Context(), &unit); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unitOf is a transaction of one complete change.
+func unitOf(l *disklog.Log, c Change) *changelog.UnitBuilder {
+	unit := &changelog.UnitBuilder{}
+	unit.Reset(changelog.UnitTx)
+	unit.Meta.Source, unit.Meta.Epoch = 1, 1
+	if !l.Catalog().Logged(c.Table.Version) {
+		unit.AddTable(c.Table)
+	}
+	unit.RowChange(c.Op, c.Table, c.Image, c.Before, c.After, nil)
+	return unit
+}
+
+// change brings one complete change into the log and the store, and waits until it is durable.
+func change(t *testing.T, s *Store, l *disklog.Log, c Change) changelog.Offset {
+	t.Helper()
+	tx := s.Begin()
+	if _, _, err := tx.Apply(c); err != nil {
+		t.Fatal(err)
+	}
+	n, err := l.Append(t.Context(), unitOf(l, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx.Commit(n)
+	if err := errors.Join(l.WaitDurable(t.Context(), n), s.Durable(n)); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// complete asks for the text of the row a, which an update of b leaves out.
+func complete(t *testing.T, s *Store, table *schema.Table, a int64) ([]byte, error) {
+	t.Helper()
+	after, _, err := s.Begin().Apply(Change{Op: changelog.OpUpdate, Table: table, After: pair(t, table, a, 9, nil)})
+	if err != nil {
+		return nil, err
+	}
+	row, err := table.Layout().Row(after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row.Bytes(2), nil
+}
+
+func wantText(t *testing.T, s *Store, table *schema.Table, want []byte) {
+	t.Helper()
+	if got, err := complete(t, s, table, 1); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("completed with %.10q of %d bytes, want %.10q (%v)", got, len(got), want, err)
+	}
+}
+
+// While a table sends its full old rows nothing of it needs to be kept, but what was kept before is out of date afterwards.
+func TestG2ValueChangedUnderFullIdentityIsNotCompletedFromBefore(t *testing.T) {
+	l := newLog(t)
+	s := openStore(t, Options{Log: l})
+	defer s.Close()
+	byKey := pairs(t, l, "a")
+	put(t, s, l, byKey, pair(t, byKey, 1, 1, wideText("old")))
+
+	next := *byKey
+	next.Identity = schema.IdentityFull
+	full := l.Catalog().Register(1, &next)
+	change(t, s, l, Change{
+		Op: changelog.OpUpdate, Table: full, Image: changelog.ImageFull,
+		Before: pair(t, full, 1, 1, wideText("old")), After: pair(t, full, 1, 1, wideText("new")),
+	})
+
+	wantText(t, s, pairs(t, l, "a"), wideText("new"))
+}
