@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"testing"
 
 	"cdc/changelog"
@@ -138,4 +139,41 @@ func TestG2ValueChangedUnderFullIdentityIsNotCompletedFromBefore(t *testing.T) {
 	})
 
 	wantText(t, s, pairs(t, l, "a"), wideText("new"))
+}
+
+// Taking a table from the log is broken off by a failed read, and by a loss of power. Neither leaves an older value behind.
+func TestG2TableTakenFromTheLogInPartIsTakenAgain(t *testing.T) {
+	dir, crashed := t.TempDir(), t.TempDir()
+	l := newLog(t)
+	log := &hookedLog{Log: l}
+	s := openStore(t, Options{Dir: dir, Log: log})
+	table := pairs(t, l, "a")
+	narrow := func(of string) []byte { return pair(t, table, 1, 1, bytes.Repeat([]byte(of), 100)) }
+	change(t, s, l, Change{Op: changelog.OpCreate, Table: table, After: narrow("a")})
+	for a := int64(2); a < 22; a++ { // more than is written at once
+		put(t, s, l, table, pair(t, table, a, 1, bytes.Repeat([]byte("w"), 1<<20)))
+	}
+	last := change(t, s, l, Change{Op: changelog.OpUpdate, Table: table, After: narrow("b")})
+	if err := s.mark(last); err != nil {
+		t.Fatal(err)
+	}
+
+	failed := errors.New("read failed")
+	log.hook = func(u *changelog.Unit) error {
+		if u.Meta.Commit() < last {
+			return nil
+		}
+		return errors.Join(failed, s.db.Flush(), os.CopyFS(crashed, os.DirFS(dir)))
+	}
+	if _, err := complete(t, s, table, 1); !errors.Is(err, failed) {
+		t.Fatal(err)
+	}
+	log.hook = nil
+	wantText(t, s, table, bytes.Repeat([]byte("b"), 100))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, Options{Dir: crashed, Log: log})
+	defer s.Close()
+	wantText(t, s, table, bytes.Repeat([]byte("b"), 100))
 }
