@@ -141,6 +141,36 @@ func TestG2ValueChangedUnderFullIdentityIsNotCompletedFromBefore(t *testing.T) {
 	wantText(t, s, pairs(t, l, "a"), wideText("new"))
 }
 
+// A transaction can be durable before it has been handed over: a checkpoint taken then must not say that the store has it.
+func TestG2CheckpointDoesNotCoverATransactionThatIsNotHandedOver(t *testing.T) {
+	dir, l := t.TempDir(), newLog(t)
+	s := openStore(t, Options{Dir: dir, Log: l})
+	table := pairs(t, l, "a")
+	put(t, s, l, table, pair(t, table, 1, 1, wideText("old")))
+
+	c := Change{Op: changelog.OpUpdate, Table: table, After: pair(t, table, 1, 1, wideText("new"))}
+	tx := s.Begin()
+	if _, _, err := tx.Apply(c); err != nil {
+		t.Fatal(err)
+	}
+	n, err := l.Append(t.Context(), unitOf(l, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.taken = checkpointBytes
+	if err := errors.Join(l.WaitDurable(t.Context(), n), s.Durable(n)); err != nil {
+		t.Fatal(err)
+	}
+	tx.Commit(n)
+	if err := errors.Join(s.Durable(n), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	s = openStore(t, Options{Dir: dir, Log: l})
+	defer s.Close()
+	wantText(t, s, table, wideText("new"))
+}
+
 // Taking a table from the log is broken off by a failed read, and by a loss of power. Neither leaves an older value behind.
 func TestG2TableTakenFromTheLogInPartIsTakenAgain(t *testing.T) {
 	dir, crashed := t.TempDir(), t.TempDir()
@@ -176,4 +206,38 @@ func TestG2TableTakenFromTheLogInPartIsTakenAgain(t *testing.T) {
 	s = openStore(t, Options{Dir: crashed, Log: log})
 	defer s.Close()
 	wantText(t, s, table, bytes.Repeat([]byte("b"), 100))
+}
+
+// A restart does not read again what has nothing to keep.
+func TestG8RestartDoesNotReadTheWholeLogOfNarrowRows(t *testing.T) {
+	dir, l := t.TempDir(), newLog(t)
+	log := &hookedLog{Log: l}
+	introduce(t, l)
+	s := openStore(t, Options{Dir: dir, Log: log})
+	var unit changelog.UnitBuilder
+	unit.Reset(changelog.UnitTx)
+	unit.Meta.Source, unit.Meta.Epoch = 1, 1
+	for range 1 << 20 {
+		unit.Message(nil, nil)
+	}
+	n, err := l.Append(t.Context(), &unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Begin().Commit(n)
+	if err := errors.Join(l.WaitDurable(t.Context(), n), s.Durable(n), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	table := pairs(t, l, "a")
+	if _, err := l.Append(t.Context(), unitOf(l, Change{Op: changelog.OpCreate, Table: table, After: pair(t, table, 1, 1, nil)})); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.WaitDurable(t.Context(), l.Catalog().Progress(1).Commit); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, Options{Dir: dir, Log: log})
+	defer s.Close()
+	if log.from <= 1 {
+		t.Fatalf("the log of %d offsets is read from offset %d on", n, log.from)
+	}
 }

@@ -17,8 +17,12 @@ import (
 	"cdc/schema"
 )
 
-// checkpointBytes is how much the store takes in between two checkpoints; a restart replays the log from the last one.
-const checkpointBytes = 64 << 20
+// What lies between two checkpoints at most; a restart replays the log from the last one. Rows that need not be kept count as offsets
+// only, as they have to be read again all the same.
+const (
+	checkpointBytes   = 64 << 20
+	checkpointOffsets = 1 << 20
+)
 
 // Key spaces of the key-value store.
 const (
@@ -48,12 +52,14 @@ type Store struct {
 	// anyWhole says that whole is not empty.
 	anyWhole atomic.Bool
 
-	mu     sync.Mutex              // guards the fields below
-	holds  map[schema.TableID]bool // tables that may have a row here; all others need no look-up
-	whole  map[schema.TableID]bool // tables of which all rows are kept, see keep.go
-	layers []*layer                // committed and not durable, oldest first
-	taken  int                     // bytes since the last checkpoint
-	err    error                   // the first failed write, which sticks
+	mu        sync.Mutex              // guards the fields below
+	holds     map[schema.TableID]bool // tables that may have a row here; all others need no look-up
+	whole     map[schema.TableID]bool // tables of which all rows are kept, see keep.go
+	layers    []*layer                // committed and not durable, oldest first
+	committed changelog.Offset        // up to which the source's transactions have been handed over
+	marked    changelog.Offset        // of the last checkpoint
+	taken     int                     // bytes since then
+	err       error                   // the first failed write, which sticks
 }
 
 // layer is what one transaction changes: rows by key (nil: gone) over tables emptied first.
@@ -120,6 +126,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 		return err
 	}
 	bounds := s.log.Bounds()
+	s.committed, s.marked = from, from
 	if from+1 >= bounds.Next {
 		return nil
 	}
@@ -131,7 +138,8 @@ func (s *Store) catchUp(ctx context.Context) error {
 	for {
 		unit, err := cursor.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return s.Durable(bounds.Next - 1)
+			s.committed = bounds.Next - 1
+			return s.Durable(s.committed)
 		}
 		if err != nil {
 			return err
@@ -231,13 +239,15 @@ func (s *Store) Durable(n changelog.Offset) error {
 		s.taken += s.layers[0].bytes
 		s.layers = s.layers[1:]
 	}
-	if s.taken < checkpointBytes {
+	// A transaction may be durable before it is handed over: only what has been is settled.
+	n = min(n, s.committed)
+	if s.taken < checkpointBytes && n < s.marked+checkpointOffsets {
 		return nil
 	}
 	if s.err = s.mark(n); s.err != nil {
 		return fmt.Errorf("checkpoint row state: %w", s.err)
 	}
-	s.taken = 0
+	s.marked, s.taken = n, 0
 	return nil
 }
 

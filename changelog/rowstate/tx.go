@@ -58,7 +58,7 @@ func (s *Store) Begin() *Tx { return &Tx{s: s, top: newLayer()} }
 func (t *Tx) Commit(n changelog.Offset) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	t.top.commit = n
+	t.top.commit, t.s.committed = n, n
 	if len(t.top.rows) > 0 || len(t.top.truncated) > 0 || t.top.spilled {
 		t.s.layers = append(t.s.layers, t.top)
 	}
