@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"testing"
 
 	"cdc/changelog"
 	"cdc/changelog/disklog"
+	"cdc/changelog/vfs"
 	"cdc/schema"
 )
 
@@ -167,6 +169,40 @@ func TestG2CheckpointDoesNotCoverATransactionThatIsNotHandedOver(t *testing.T) {
 	}
 
 	s = openStore(t, Options{Dir: dir, Log: l})
+	defer s.Close()
+	wantText(t, s, table, wideText("new"))
+}
+
+// A source that is opened again while its last transaction waits for the disk must not miss it.
+func TestG2StoreOpenedBeforeTheLogIsDurableHasItsEnd(t *testing.T) {
+	fs := vfs.NewFaulty(vfs.NewMem())
+	l, err := disklog.Open("data", disklog.Options{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	introduce(t, l)
+	s := openStore(t, Options{Log: l})
+	table := pairs(t, l, "a")
+	put(t, s, l, table, pair(t, table, 1, 1, wideText("old")))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	disk := make(chan struct{})
+	release := sync.OnceFunc(func() { close(disk) })
+	fs.SetHook(func(c vfs.Call) error {
+		if c.Kind == vfs.KindSync {
+			<-disk
+		}
+		return nil
+	})
+	c := Change{Op: changelog.OpUpdate, Table: table, After: pair(t, table, 1, 1, wideText("new"))}
+	if _, err := l.Append(t.Context(), unitOf(l, c)); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, Options{Log: &hookedLog{Log: l, waits: release}})
+	release()
 	defer s.Close()
 	wantText(t, s, table, wideText("new"))
 }

@@ -75,8 +75,12 @@ func newLayer() *layer {
 	return &layer{truncated: map[schema.TableID]bool{}, rows: map[string][]byte{}}
 }
 
-// Open opens the store and brings it up to the log's end. A store that cannot be read is made again from the log.
+// Open opens the store and brings it up to the log's end. A store that cannot be read is made again from the log. What has been
+// appended of the source must become durable first: nobody would bring it to this store later.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	if err := o.Log.WaitDurable(ctx, o.Log.Catalog().Progress(o.Source).Commit); err != nil {
+		return nil, fmt.Errorf("open row state: %w", err)
+	}
 	s, err := open(ctx, o)
 	if err == nil || o.Dir == "" || ctx.Err() != nil {
 		return s, err
