@@ -61,23 +61,46 @@ func wholeKey(id schema.TableID) []byte {
 	return binary.BigEndian.AppendUint32([]byte{spaceMeta, 'w'}, uint32(id))
 }
 
-// findWhole notes the tables of which all rows are kept.
+// loading is what stands under a table's wholeKey while its rows are being taken from the log. Found at the next Open it means that some
+// of them may be older than the checkpoint.
+var loading = []byte{1}
+
+// findWhole notes the tables of which all rows are kept, and forgets those of which a crash left only some.
 func (s *Store) findWhole() error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceMeta, 'w'}, UpperBound: []byte{spaceMeta, 'w' + 1}})
 	if err != nil {
 		return err
 	}
+	var partial []schema.TableID
 	for ok := it.First(); ok; ok = it.Next() {
-		if len(it.Key()) == 6 {
-			s.whole[schema.TableID(binary.BigEndian.Uint32(it.Key()[2:]))] = true
-			s.anyWhole.Store(true)
+		if len(it.Key()) != 6 {
+			continue
 		}
+		id := schema.TableID(binary.BigEndian.Uint32(it.Key()[2:]))
+		if len(it.Value()) > 0 {
+			partial = append(partial, id)
+			continue
+		}
+		s.whole[id] = true
+		s.anyWhole.Store(true)
 	}
-	return errors.Join(it.Error(), it.Close())
+	err = errors.Join(it.Error(), it.Close())
+	for _, id := range partial {
+		err = errors.Join(err, s.forgetTable(id))
+	}
+	return err
+}
+
+// forgetTable removes the table's rows, which can be taken from the log again.
+func (s *Store) forgetTable(id schema.TableID) error {
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	return errors.Join(batch.DeleteRange(tablePrefix(spaceRows, id), tablePrefix(spaceRows, id+1), nil),
+		batch.Delete(wholeKey(id), nil), batch.Commit(pebble.NoSync))
 }
 
 // keepAll takes the table's rows from the log and keeps all of them from now on. What has been appended must become durable first;
-// the open transaction's own rows lie above and stay.
+// the open transaction's own rows lie above and stay. When it fails, nothing of the table is left in the store, as it could be old.
 func (s *Store) keepAll(ctx context.Context, id schema.TableID) error {
 	if last := s.log.Catalog().Progress(s.source).Commit; last != 0 {
 		if err := s.log.WaitDurable(ctx, last); err != nil {
@@ -87,13 +110,17 @@ func (s *Store) keepAll(ctx context.Context, id schema.TableID) error {
 			return err
 		}
 	}
+	err := s.db.Set(wholeKey(id), loading, pebble.NoSync)
+	if err == nil {
+		err = s.loadTable(ctx, id)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("take table %d from the log: %w", id, err), s.forgetTable(id))
+	}
 	s.mu.Lock()
 	s.whole[id], s.holds[id] = true, true
 	s.mu.Unlock()
 	s.anyWhole.Store(true)
-	if err := s.loadTable(ctx, id); err != nil {
-		return fmt.Errorf("take table %d from the log: %w", id, err)
-	}
 	return s.db.Set(wholeKey(id), nil, pebble.NoSync)
 }
 

@@ -17,8 +17,12 @@ import (
 	"cdc/schema"
 )
 
-// checkpointBytes is how much the store takes in between two checkpoints; a restart replays the log from the last one.
-const checkpointBytes = 64 << 20
+// What lies between two checkpoints at most; a restart replays the log from the last one. Rows that need not be kept count as offsets
+// only, as they have to be read again all the same.
+const (
+	checkpointBytes   = 64 << 20
+	checkpointOffsets = 1 << 20
+)
 
 // Key spaces of the key-value store.
 const (
@@ -53,12 +57,14 @@ type Store struct {
 	// anyWhole says that whole is not empty.
 	anyWhole atomic.Bool
 
-	mu     sync.Mutex              // guards the fields below
-	holds  map[schema.TableID]bool // tables that may have a row here; all others need no look-up
-	whole  map[schema.TableID]bool // tables of which all rows are kept, see keep.go
-	layers []*layer                // committed and not durable, oldest first
-	taken  int                     // bytes since the last checkpoint
-	err    error                   // the first failed write, which sticks
+	mu        sync.Mutex              // guards the fields below
+	holds     map[schema.TableID]bool // tables that may have a row here; all others need no look-up
+	whole     map[schema.TableID]bool // tables of which all rows are kept, see keep.go
+	layers    []*layer                // committed and not durable, oldest first
+	committed changelog.Offset        // up to which the source's transactions have been handed over
+	marked    changelog.Offset        // of the last checkpoint
+	taken     int                     // bytes since then
+	err       error                   // the first failed write, which sticks
 }
 
 // layer is what one transaction changes: rows by key (nil: gone) over tables emptied first.
@@ -74,8 +80,12 @@ func newLayer() *layer {
 	return &layer{truncated: map[schema.TableID]bool{}, rows: map[string][]byte{}}
 }
 
-// Open opens the store and brings it up to the log's end. A store that cannot be read is made again from the log.
+// Open opens the store and brings it up to the log's end. A store that cannot be read is made again from the log. What has been
+// appended of the source must become durable first: nobody would bring it to this store later.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	if err := o.Log.WaitDurable(ctx, o.Log.Catalog().Progress(o.Source).Commit); err != nil {
+		return nil, fmt.Errorf("open row state: %w", err)
+	}
 	s, err := open(ctx, o)
 	if err == nil || o.Dir == "" || ctx.Err() != nil {
 		return s, err
@@ -125,6 +135,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 		return err
 	}
 	bounds := s.log.Bounds()
+	s.committed, s.marked = from, from
 	if from+1 >= bounds.Next {
 		return nil
 	}
@@ -136,7 +147,8 @@ func (s *Store) catchUp(ctx context.Context) error {
 	for {
 		unit, err := cursor.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return s.Durable(bounds.Next - 1)
+			s.committed = bounds.Next - 1
+			return s.Durable(s.committed)
 		}
 		if err != nil {
 			return err
@@ -236,13 +248,15 @@ func (s *Store) Durable(n changelog.Offset) error {
 		s.taken += s.layers[0].bytes
 		s.layers = s.layers[1:]
 	}
-	if s.taken < checkpointBytes {
+	// A transaction may be durable before it is handed over: only what has been is settled.
+	n = min(n, s.committed)
+	if s.taken < checkpointBytes && n < s.marked+checkpointOffsets {
 		return nil
 	}
 	if s.err = s.mark(n); s.err != nil {
 		return fmt.Errorf("checkpoint row state: %w", s.err)
 	}
-	s.taken = 0
+	s.marked, s.taken = n, 0
 	return nil
 }
 

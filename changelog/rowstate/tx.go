@@ -60,7 +60,7 @@ func (s *Store) Begin() *Tx { return &Tx{s: s, top: newLayer()} }
 func (t *Tx) Commit(n changelog.Offset) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	t.top.commit = n
+	t.top.commit, t.s.committed = n, n
 	if len(t.top.rows) > 0 || len(t.top.truncated) > 0 || t.top.spilled {
 		t.s.layers = append(t.s.layers, t.top)
 	}
@@ -208,9 +208,10 @@ func (t *Tx) storedRow(c Change, row, before schema.Row) (schema.Row, error) {
 	return stored, nil
 }
 
-// remember keeps the completed row when a later change may send it in part, and drops what is no longer so.
+// remember keeps the completed row when a later change may send it in part, and drops what is no longer so. A table that sends full
+// old rows for a while needs nothing kept, but what was kept of it before must not outlive the row.
 func (t *Tx) remember(c Change, after []byte, carried bool) error {
-	if c.Table.Identity == schema.IdentityFull || len(c.Table.KeyColumns()) == 0 {
+	if len(c.Table.KeyColumns()) == 0 {
 		return nil
 	}
 	needs := carried || t.s.Needs(c.Table, after)
