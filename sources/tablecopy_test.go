@@ -192,6 +192,12 @@ func (r *copyRun) stream() {
 		} else {
 			err = r.w.Change(&row)
 		}
+		if errors.Is(err, rowstate.ErrReadAgain) {
+			if err = r.w.Abort(); err == nil { // as a new connection does
+				r.copy, r.chunk, r.place = nil, nil, nil
+				return
+			}
+		}
 		if err != nil {
 			r.t.Fatal(err)
 		}

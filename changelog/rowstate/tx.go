@@ -42,10 +42,17 @@ func (e *MissingError) Error() string {
 		e.Table, strings.Join(e.Columns, ", "), e.Key)
 }
 
+// ErrReadAgain says that the open transaction must be aborted and read from the source again. It changed rows of a table before
+// anything told that all of the table's rows would be needed; from here on they are kept.
+var ErrReadAgain = errors.New("the transaction is read again, as a column was left out of a row that it may have changed itself")
+
 // Tx is what one open transaction does to the store. It is for one goroutine.
 type Tx struct {
 	s   *Store
 	top *layer
+	// touched are the tables of which the transaction has changed rows, last the newest.
+	touched map[schema.TableID]bool
+	last    schema.TableID
 
 	key, oldKey []byte
 	builder     schema.Builder
@@ -54,7 +61,7 @@ type Tx struct {
 }
 
 // Begin opens a transaction. Transactions of one source do not overlap.
-func (s *Store) Begin() *Tx { return &Tx{s: s, top: newLayer()} }
+func (s *Store) Begin() *Tx { return &Tx{s: s, top: newLayer(), touched: map[schema.TableID]bool{}} }
 
 // Commit hands the transaction over under the offset of its commit in the log.
 func (t *Tx) Commit(n changelog.Offset) {
@@ -99,6 +106,14 @@ func (t *Tx) Truncate(id schema.TableID) error {
 // row, in Scratch where that is large enough, and a bitmap of the columns that came from the store (nil when the old row that the
 // source sent had them all); both are valid until the next call. When nothing was absent it returns nil, nil.
 func (t *Tx) Apply(c Change) (after, fromState []byte, err error) {
+	after, fromState, err = t.apply(c)
+	if t.last != c.Table.ID {
+		t.last, t.touched[c.Table.ID] = c.Table.ID, true
+	}
+	return after, fromState, err
+}
+
+func (t *Tx) apply(c Change) (after, fromState []byte, err error) {
 	if c.Table.Identity == schema.IdentityNone && c.After == nil {
 		return nil, nil, nil
 	}
@@ -114,7 +129,10 @@ func (t *Tx) Apply(c Change) (after, fromState []byte, err error) {
 		completed, fromState, err = t.complete(c, row)
 		var missing *MissingError
 		if errors.As(err, &missing) && !t.s.keepsAll(c.Table.ID) {
-			if err = t.s.keepAll(context.Background(), c.Table.ID); err == nil {
+			if err = t.s.keepAll(context.Background(), c.Table.ID); err == nil && t.touched[c.Table.ID] {
+				return nil, nil, ErrReadAgain
+			}
+			if err == nil {
 				completed, fromState, err = t.complete(c, row)
 			}
 		}
