@@ -277,3 +277,31 @@ func TestG8RestartDoesNotReadTheWholeLogOfNarrowRows(t *testing.T) {
 		t.Fatalf("the log of %d offsets is read from offset %d on", n, log.from)
 	}
 }
+
+// A log that cannot be read for now does not cost the store what it has.
+func TestG8FailedReadOfTheLogKeepsTheStore(t *testing.T) {
+	dir, l := t.TempDir(), newLog(t)
+	log := &hookedLog{Log: l}
+	s := openStore(t, Options{Dir: dir, Log: log})
+	table := pairs(t, l, "a")
+	n := put(t, s, l, table, pair(t, table, 1, 1, wideText("old")))
+	if err := errors.Join(s.mark(n), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	next := Change{Op: changelog.OpUpdate, Table: table, After: pair(t, table, 1, 1, wideText("new"))}
+	n, err := l.Append(t.Context(), unitOf(l, next))
+	if err := errors.Join(err, l.WaitDurable(t.Context(), n)); err != nil {
+		t.Fatal(err)
+	}
+	log.hook = func(*changelog.Unit) error { return errors.New("read failed") }
+	if _, err := Open(t.Context(), Options{Dir: dir, Log: log, Source: 1}); err == nil {
+		t.Fatal("the log was not read")
+	}
+	log.hook = nil
+	s = openStore(t, Options{Dir: dir, Log: log})
+	defer s.Close()
+	if log.from <= 1 {
+		t.Errorf("the log is read from offset %d on", log.from)
+	}
+	wantText(t, s, table, wideText("new"))
+}

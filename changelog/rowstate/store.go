@@ -87,7 +87,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open row state: %w", err)
 	}
 	s, err := open(ctx, o)
-	if err == nil || o.Dir == "" || ctx.Err() != nil {
+	var unread *logError
+	if err == nil || o.Dir == "" || ctx.Err() != nil || errors.As(err, &unread) {
 		return s, err
 	}
 	if removeErr := os.RemoveAll(o.Dir); removeErr != nil {
@@ -95,6 +96,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	return open(ctx, o)
 }
+
+// logError is an error of reading the log: the store is not to blame, and may be all that is left of a part that is damaged.
+type logError struct{ error }
+
+func (e *logError) Unwrap() error { return e.error }
 
 func open(ctx context.Context, o Options) (*Store, error) {
 	options := &pebble.Options{DisableWAL: true, Logger: silent{}}
@@ -141,7 +147,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 	}
 	cursor, err := s.log.Cursor(changelog.CursorOptions{From: from + 1, To: bounds.Next - 1})
 	if err != nil {
-		return err
+		return &logError{err}
 	}
 	defer cursor.Close()
 	for {
@@ -151,7 +157,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 			return s.Durable(s.committed)
 		}
 		if err != nil {
-			return err
+			return &logError{err}
 		}
 		if unit.Meta.Source != s.source {
 			continue
@@ -200,7 +206,7 @@ func (s *Store) replay(unit *changelog.Unit) error {
 	for {
 		ok, err := unit.Next(&c)
 		if err != nil {
-			return err
+			return &logError{err}
 		}
 		if !ok {
 			break
