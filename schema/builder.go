@@ -124,12 +124,12 @@ func (b *Builder) Fixed(i int, slot []byte) {
 	if !b.place(i) {
 		return
 	}
-	k := b.l.kinds[i]
-	if kinds[k].vary || kinds[k].size != len(slot) {
+	info := &kinds[b.l.kinds[i]]
+	if info.vary || info.size != len(slot) {
 		b.fail(i, "a slot of that size")
 		return
 	}
-	if kinds[k].checked && !validValue(k, slot) {
+	if info.checked && !validValue(b.l.kinds[i], slot) {
 		b.fail(i, "this value")
 		return
 	}

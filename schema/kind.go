@@ -149,6 +149,15 @@ func (k Kind) Valid() bool { return k > Invalid && int(k) < len(kinds) }
 // Variable reports whether values of the kind lie in the variable part of a row.
 func (k Kind) Variable() bool { return int(k) < len(kinds) && kinds[k].vary }
 
+// Textual reports whether values of the kind are text as they are packed, so that AppendText copies them.
+func (k Kind) Textual() bool {
+	switch k {
+	case Text, JSON, Enum, Set, Array, Composite, Range, Raw:
+		return true
+	}
+	return false
+}
+
 // String is the kind's name as docs and `cdc types` print it.
 func (k Kind) String() string {
 	if int(k) >= len(kinds) {

@@ -31,6 +31,19 @@ func TestTextParsesBackToTheValue(t *testing.T) {
 	}
 }
 
+func TestTextualKindsPrintTheirBytes(t *testing.T) {
+	for k := Bool; k.Valid(); k++ {
+		if !k.Textual() {
+			continue
+		}
+		table := oneColumn(t, Column{Kind: k})
+		r := oneRow(t, table, func(b *Builder) error { b.String(0, `{"é":"\\x00"} `); return nil })
+		if got := AppendText(nil, &table.Columns[0], r, 0); !bytes.Equal(got, r.Bytes(0)) {
+			t.Errorf("%s prints %q for %q", k, got, r.Bytes(0))
+		}
+	}
+}
+
 // parseAndPrint parses a text and prints the value again.
 func parseAndPrint(t *testing.T, k Kind, text string) (string, error) {
 	t.Helper()

@@ -73,7 +73,10 @@ func (r *run) do(ctx context.Context, asOf string) error {
 	if len(types) != len(names) {
 		return errorOf(CodeInternal, "the query has %d columns and %d types", len(names), len(types))
 	}
-	return r.emit(ctx, names, types)
+	if err := r.emit(ctx, names, types); err != nil {
+		return r.withNotes(err)
+	}
+	return nil
 }
 
 // notSerialized is what DuckDB says about a statement that is none of the queries it can show the tree of.
@@ -227,7 +230,7 @@ func (r *run) notes() []string {
 // withNotes adds to an error what is unusual about the types, which may be its reason.
 func (r *run) withNotes(err error) error {
 	e := r.explainError(err)
-	if e.Remedy == "" {
+	if e.Remedy == "" && e.Code == CodeSQL {
 		e.Remedy = strings.Join(r.notes(), "; ")
 	}
 	return e
