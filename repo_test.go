@@ -98,7 +98,10 @@ func readTree(fsys fs.FS) (*tree, error) {
 			return err
 		}
 		if slices.Contains(ignoredTopLevel, name) {
-			return fs.SkipDir
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil // .git is a file in a worktree, where SkipDir would end the walk
 		}
 		if name != "." {
 			t.names[name] = true
