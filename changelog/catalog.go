@@ -37,6 +37,9 @@ type dated[T any] struct {
 type tableHistory struct {
 	versions []dated[*schema.Table]
 	states   []dated[TableState]
+	// shape is the detail of the newest TableShape, and shapeEvent one more than its index in events.
+	shape      string
+	shapeEvent int
 }
 
 type sourceHistory struct {
@@ -86,6 +89,9 @@ type TableAt struct {
 	// StateSince is the instant of the state; KnownFrom that of the last copy (or creation) at or before the instant asked
 	// about, zero when there is none: the log cannot answer for the table before it.
 	StateSince, KnownFrom Offset
+	// Shape is how the source stored the table when the log last heard of it, whatever the instant asked about; empty when it never
+	// has.
+	Shape string
 }
 
 // Answerable reports whether the table's rows at the instant follow from the log.
@@ -299,7 +305,7 @@ func (h *tableHistory) at(n Offset) (t TableAt, ok bool) {
 	if !ok {
 		return TableAt{}, false
 	}
-	t.Table = version.v
+	t.Table, t.Shape = version.v, h.shape
 	for _, s := range h.states {
 		if s.at > n {
 			break
@@ -422,6 +428,10 @@ func (c *Catalog) add(e catalogEvent) error {
 		if s, err = decodeTableState(payload); err == nil {
 			c.seen(s.Table, e.epoch)
 			h := c.history(s.Table)
+			if s.State == TableShape {
+				c.keepShape(h, s.Detail, e)
+				return nil
+			}
 			h.states = append(h.states, dated[TableState]{e.at, s})
 		}
 	case recordTag:
@@ -447,6 +457,17 @@ func (c *Catalog) add(e catalogEvent) error {
 	}
 	c.events = append(c.events, e)
 	return nil
+}
+
+// keepShape lets the newest shape of a table take the place of the one before it, so that dictionaries do not grow with each.
+func (c *Catalog) keepShape(h *tableHistory, shape string, e catalogEvent) {
+	h.shape = shape
+	if h.shapeEvent > 0 {
+		c.events[h.shapeEvent-1] = e
+		return
+	}
+	c.events = append(c.events, e)
+	h.shapeEvent = len(c.events)
 }
 
 func (c *Catalog) addSource(e catalogEvent, payload []byte) error {

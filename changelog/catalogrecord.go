@@ -55,6 +55,9 @@ const (
 	TableRewritten TableStateKind = 4
 	// TableEmpty: the table was made while captured and starts empty.
 	TableEmpty TableStateKind = 5
+	// TableShape changes no state. Its detail says, in the source's own words, how the source stores the table: what a later look
+	// differs in may have changed stored rows without sending them. Only the newest one counts.
+	TableShape TableStateKind = 6
 )
 
 // TableState records a table's state from a unit's commit on.
