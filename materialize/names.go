@@ -30,7 +30,10 @@ func FindTable(ctx context.Context, log changelog.Log, name string, cut changelo
 	end := func(changelog.SourceID) changelog.Offset { return durableEnd(log) }
 	later, gone := candidates(log, parts, end)
 	if later = append(later, gone...); len(later) > 0 {
-		_, err := answerable(ctx, log, later[0].Table.ID, cutOf(log, &later[0], cut))
+		t, err := answerable(ctx, log, later[0].Table.ID, cutOf(log, &later[0], cut))
+		if err == nil { // it bears the name only since
+			err = &NameError{Kind: "table", Name: name, Nearest: []string{QualifiedName(t.Table)}}
+		}
 		return changelog.TableAt{}, err
 	}
 	return changelog.TableAt{}, &NameError{Kind: "table", Name: name, Nearest: nearestTables(log, parts)}
@@ -111,9 +114,17 @@ func nameMatches(parts []namePart, t *schema.Table) bool {
 	return true
 }
 
-// QualifiedName is the table's full name, quoted where it must be to be read back.
+// QualifiedName is the table's full name, quoted where FindTable would else take it for another one.
 func QualifiedName(t *schema.Table) string {
-	return quoteName(t.Source) + "." + quoteName(t.Schema) + "." + quoteName(t.Name)
+	return quoteTablePart(t.Source) + "." + quoteTablePart(t.Schema) + "." + quoteTablePart(t.Name)
+}
+
+// quoteTablePart quotes capitals too: without quotes they could also be meant for lower case.
+func quoteTablePart(s string) string {
+	if s == strings.ToLower(s) {
+		return quoteName(s)
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 }
 
 func fullNames(tables []changelog.TableAt) []string {
