@@ -24,7 +24,7 @@ type waitFlags struct {
 
 // resolve says what a moment means. A moment that cannot be read is an error of usage.
 func (f *waitFlags) resolve(ctx context.Context, log *Log, text string) (materialize.Resolved, error) {
-	moment, err := parseMoment(text)
+	moment, err := materialize.ParseMoment(text)
 	if err != nil {
 		return materialize.Resolved{}, err
 	}
@@ -35,15 +35,14 @@ func (f *waitFlags) resolve(ctx context.Context, log *Log, text string) (materia
 	return materialize.Resolve(ctx, log, moment, o)
 }
 
-func parseMoment(text string) (materialize.Moment, error) {
-	moment, err := materialize.ParseMoment(text)
-	if err != nil {
-		return moment, &exit.Error{
-			Code: exit.Usage, What: err.Error(), Err: err,
-			Remedy: `write it as now, '20 seconds ago', 2026-06-10, '2026-06-10 14:00:00Z', 'LSN 0/16B3600', 'TX 774', 'OFFSET 9' or 'TAG name'`,
-		}
+// inOrder is an error of usage when --from is after --to.
+func inOrder(from, to changelog.Offset) error {
+	if from <= to {
+		return nil
 	}
-	return moment, nil
+	return &exit.Error{
+		Code: exit.Usage, What: fmt.Sprintf("--from is offset %d, which is later than --to, offset %d", from, to), Remedy: "exchange them",
+	}
 }
 
 // asked is err, with the moment as it was asked for in the place of what it came to.

@@ -163,10 +163,8 @@ func (d *differ) one(ctx context.Context, t *changelog.TableAt, conditions []str
 	}
 	source := sourceOf(d.log, t.Table)
 	from, to := d.from.Cut.At(source), d.to.Cut.At(source)
-	if from > to {
-		return &exit.Error{
-			Code: exit.Usage, What: fmt.Sprintf("--from is offset %d, which is later than --to, offset %d", from, to), Remedy: "exchange them",
-		}
+	if err := inOrder(from, to); err != nil {
+		return err
 	}
 	d.table, d.added, d.removed, d.modified = nil, 0, 0, 0
 	part, done := d.app.progress("compare " + t.Table.FullName())

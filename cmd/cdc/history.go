@@ -82,7 +82,9 @@ func (c *historyCmd) Run(ctx context.Context, a *App) (err error) {
 		if err != nil {
 			return err
 		}
-		o.From = from.Cut.At(source)
+		if o.From = from.Cut.At(source); o.From > o.To {
+			return inOrder(o.From, o.To)
+		}
 	}
 	out, err := c.rowFlags.open(a)
 	if err != nil {

@@ -41,7 +41,7 @@ Examples:
 // Run answers one query, a script, or a person.
 func (c *sqlCmd) Run(ctx context.Context, a *App) (err error) {
 	if c.AsOf != "" {
-		if _, err := parseMoment(c.AsOf); err != nil {
+		if _, err := materialize.ParseMoment(c.AsOf); err != nil {
 			return err
 		}
 	}

@@ -152,7 +152,7 @@ func (p *prompter) setAsOf(text string) error {
 		p.s.asOf = ""
 		return nil
 	}
-	moment, err := parseMoment(text)
+	moment, err := materialize.ParseMoment(text)
 	if err != nil {
 		return err
 	}
