@@ -45,15 +45,6 @@ func inOrder(from, to changelog.Offset) error {
 	}
 }
 
-// asked is err, with the moment as it was asked for in the place of what it came to.
-func asked(err error, m materialize.Moment) error {
-	var unanswerable *materialize.UnanswerableError
-	if errors.As(err, &unanswerable) && m.Kind != materialize.MomentNow {
-		unanswerable.Moment = m.String()
-	}
-	return err
-}
-
 // sourcePositions reads and compares the positions of sources for package materialize, which knows none of them.
 type sourcePositions struct{}
 

@@ -46,7 +46,7 @@ func (c *atCmd) Run(ctx context.Context, a *App) (err error) {
 	}
 	table, err := materialize.FindTable(ctx, log, c.Table, moment.Cut)
 	if err != nil {
-		return asked(err, moment.Moment)
+		return moment.Moment.Asked(err)
 	}
 	where, err := parseWhere(table.Table, c.Where)
 	if err != nil {

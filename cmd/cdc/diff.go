@@ -80,7 +80,7 @@ func (c *diffCmd) Run(ctx context.Context, a *App) (err error) {
 func (c *diffCmd) tables(ctx context.Context, log *Log, from, to materialize.Resolved) ([]changelog.TableAt, error) {
 	if c.Table != "" {
 		table, err := materialize.FindTable(ctx, log, c.Table, to.Cut)
-		return []changelog.TableAt{table}, asked(err, to.Moment)
+		return []changelog.TableAt{table}, to.Moment.Asked(err)
 	}
 	if len(c.Where) > 0 {
 		return nil, &exit.Error{Code: exit.Usage, What: "conditions need a table", Remedy: "name the table before them"}
@@ -177,7 +177,7 @@ func (d *differ) one(ctx context.Context, t *changelog.TableAt, conditions []str
 	})
 	done()
 	if err != nil || !d.out.Human() {
-		return asked(err, d.from.Moment)
+		return d.from.Moment.Asked(err)
 	}
 	return d.summaryLine(t.Table, from)
 }

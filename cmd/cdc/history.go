@@ -69,7 +69,7 @@ func (c *historyCmd) Run(ctx context.Context, a *App) (err error) {
 	}
 	table, err := materialize.FindTable(ctx, log, c.Table, to.Cut)
 	if err != nil {
-		return asked(err, to.Moment)
+		return to.Moment.Asked(err)
 	}
 	where, err := parseWhere(table.Table, c.Where)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/cmd/cdc/internal/present"
 	"cdc/materialize"
+	"cdc/materialize/sql"
 	"cdc/schema"
 )
 
@@ -99,15 +100,15 @@ func (p *prompter) read() (string, error) {
 // statements answers the queries that have come to their end.
 func (p *prompter) statements(ctx context.Context) {
 	for {
-		statement, rest, whole := cutStatement(p.text)
+		statement, rest, whole := sql.CutStatement(p.text)
 		if !whole {
-			if blankSQL(p.text) {
+			if sql.Blank(p.text) {
 				p.text = ""
 			}
 			return
 		}
 		p.text = strings.TrimLeft(rest, " \t\n")
-		if !blankSQL(statement) {
+		if !sql.Blank(statement) {
 			p.try(ctx, func(ctx context.Context) error { return p.s.answer(ctx, p.out, statement) })
 		}
 		if p.text == "" {

@@ -26,15 +26,9 @@ type binder struct {
 	log     changelog.Log
 	resolve materialize.ResolveOptions
 	query   *Rewritten
-	shift   int    // of DuckDB's places against the rewritten text
-	asOf    string // the session's moment
-	moments []boundMoment
-}
-
-// boundMoment is a moment of the query as it was resolved, once whatever the number of tables.
-type boundMoment struct {
-	text     string
-	resolved materialize.Resolved
+	shift   int                    // of DuckDB's places against the rewritten text
+	asOf    string                 // the session's moment
+	moments []materialize.Resolved // each once, whatever the number of tables: the log grows meanwhile
 }
 
 // systemSchemas are DuckDB's own.
@@ -82,7 +76,7 @@ func (b *binder) table(ctx context.Context, r baseTable) (bound, error) {
 	}
 	found, err := b.find(ctx, name, resolved.Cut)
 	if err != nil {
-		return bound{}, b.at(t.place, err)
+		return bound{}, b.at(t.place, resolved.Moment.Asked(err))
 	}
 	source, ok := b.log.Catalog().Source(found.Table.Source)
 	if !ok {
@@ -209,23 +203,23 @@ func momentOfName(r baseTable) (namedMoment, bool) {
 
 // moment resolves a moment, or finds it among those resolved before.
 func (b *binder) moment(ctx context.Context, text string, at int) (*materialize.Resolved, error) {
-	for i := range b.moments {
-		if b.moments[i].text == text {
-			return &b.moments[i].resolved, nil
-		}
-	}
 	m, err := materialize.ParseMoment(text)
 	if err != nil {
 		e := b.at(at, err)
 		e.Code = CodeSQL
 		return nil, e
 	}
+	for i := range b.moments {
+		if b.moments[i].Moment == m {
+			return &b.moments[i], nil
+		}
+	}
 	resolved, err := materialize.Resolve(ctx, b.log, m, b.resolve)
 	if err != nil {
 		return nil, b.at(at, err)
 	}
-	b.moments = append(b.moments, boundMoment{text: text, resolved: resolved})
-	return &b.moments[len(b.moments)-1].resolved, nil
+	b.moments = append(b.moments, resolved)
+	return &b.moments[len(b.moments)-1], nil
 }
 
 // at puts an error of the log at a place of the text.

@@ -125,3 +125,19 @@ func TestG6AnswerAtAMomentStaysTheSame(t *testing.T) {
 		t.Errorf("%d different answers at %d moments", len(distinct), len(answers))
 	}
 }
+
+// The log grows while a query is bound: its tables must not be of two nows because they are spelled in two ways.
+func TestG5OneMomentIsResolvedOnceHoweverItIsSpelled(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.run("source shop postgres\ntable t id:bigint:key\ninsert t 1\ncommit 2026-01-01T00:00:00Z"); err != nil {
+		t.Fatal(err)
+	}
+	p := printer{}
+	text := "SELECT 1 FROM t a, t AS OF NOW b, t AS OF 'NOW' c, t AS OF ' now ' d"
+	if err := newSession(t, w).Query(t.Context(), text, "", &p); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(p.header.Moments); n != 1 {
+		t.Errorf("read at %d moments", n)
+	}
+}
