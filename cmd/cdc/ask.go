@@ -214,6 +214,9 @@ func completeness(o *present.Output, r materialize.Resolved) error {
 	for i := range r.Sources {
 		c := &r.Sources[i]
 		parts[i] = fmt.Sprintf("%s to %s = offset %d%s", c.Source.Name, timeText(c.Clock), c.Offset, sealedText(r.Moment, c.Sealed))
+		if c.Clock == 0 {
+			parts[i] = c.Source.Name + " not yet"
+		}
 	}
 	return o.Note("sources: %s", strings.Join(parts, "; "))
 }

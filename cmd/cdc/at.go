@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"cdc/changelog"
+	"cdc/cmd/cdc/internal/exit"
 	"cdc/cmd/cdc/internal/present"
 	"cdc/materialize"
 	"cdc/schema"
@@ -52,6 +55,9 @@ func (c *atCmd) Run(ctx context.Context, a *App) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.eachOnce(); err != nil {
+		return err
+	}
 	source := sourceOf(log, table.Table)
 	request := materialize.Request{Table: table.Table.ID, At: moment.Cut.At(source), Columns: c.Columns, Where: where}
 	out, err := c.rowFlags.open(a)
@@ -63,6 +69,16 @@ func (c *atCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	return atFooter(out, moment, &table, source, rows, began)
+}
+
+// eachOnce is an error of usage when a column is asked for twice: an answer has each one once.
+func (c *atCmd) eachOnce() error {
+	for i, name := range c.Columns {
+		if slices.Contains(c.Columns[:i], name) {
+			return &exit.Error{Code: exit.Usage, What: fmt.Sprintf("column %s is asked for twice", name), Remedy: "leave one --columns out, or name it in 'cdc sql' as often as you like"}
+		}
+	}
+	return nil
 }
 
 // printTable prints the answer to one request and returns the number of its rows.

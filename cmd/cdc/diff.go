@@ -130,8 +130,8 @@ type differ struct {
 	added, removed, modified int
 }
 
-// all prints the differences of the tables. A table that is not known at one of the moments is an error when it was asked for by
-// its name, and a note among others.
+// all prints the differences of the tables. A table that is not known at one of the moments is a note, and an error when no other
+// is known there.
 func (d *differ) all(ctx context.Context, tables []changelog.TableAt, where []string) error {
 	if !d.out.Human() {
 		record, err := d.out.Record(diffShape)
@@ -140,13 +140,23 @@ func (d *differ) all(ctx context.Context, tables []changelog.TableAt, where []st
 		}
 		d.record = record
 	}
+	var left []error
 	for i := range tables {
 		err := d.one(ctx, &tables[i], where)
 		var unanswerable *materialize.UnanswerableError
-		if errors.As(err, &unanswerable) && len(tables) > 1 {
-			err = d.out.Note("left out: %v", err)
+		if errors.As(err, &unanswerable) {
+			left = append(left, err)
+			continue
 		}
 		if err != nil {
+			return err
+		}
+	}
+	if len(left) > 0 && len(left) == len(tables) {
+		return left[0]
+	}
+	for _, err := range left {
+		if err := d.out.Note("left out: %v", err); err != nil {
 			return err
 		}
 	}
