@@ -2,6 +2,7 @@ package materialize
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"cdc/changelog"
@@ -61,6 +62,29 @@ func candidates(log changelog.Log, parts []namePart, at func(changelog.SourceID)
 		}
 	}
 	return live, gone
+}
+
+// SourcesOf are the names of the sources that tables of those names can belong to, for ResolveOptions: a source that has stopped
+// is then no obstacle to a question about another. It is nil, which is all sources, unless the log's end knows every name.
+func SourcesOf(log changelog.Log, tables ...string) []string {
+	end := func(changelog.SourceID) changelog.Offset { return durableEnd(log) }
+	var sources []string
+	for _, name := range tables {
+		parts, err := splitName(name)
+		if err != nil {
+			return nil
+		}
+		live, gone := candidates(log, parts, end)
+		if len(live)+len(gone) == 0 {
+			return nil
+		}
+		for _, t := range append(live, gone...) {
+			if !slices.Contains(sources, t.Table.Source) {
+				sources = append(sources, t.Table.Source)
+			}
+		}
+	}
+	return sources
 }
 
 // namePart is one part of a name.

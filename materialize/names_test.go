@@ -125,6 +125,38 @@ func TestQualifiedNamesAreReadBack(t *testing.T) {
 	}
 }
 
+// A source that stands still must not keep the others' tables from being asked for.
+func TestMomentWaitsForTheSourcesOfTheTablesOnly(t *testing.T) {
+	log := newMemLog()
+	shop, crm := newWorld(t, log, "shop", "postgres"), newWorld(t, log, "crm", "postgres")
+	shop.state(shop.register(ordersTable("orders", 1)), changelog.TableEmpty)
+	shop.commit()
+	people := ordersTable("people", 2)
+	people.Source = "crm"
+	crm.state(crm.register(people), changelog.TableEmpty)
+	crm.commit()
+	shop.tick(shop.clock + 1_000_000)
+	m := AtTime(shop.clock + 500_000)
+	for _, x := range []struct {
+		tables []string
+		fine   bool
+	}{
+		{[]string{"orders"}, true},
+		{[]string{"shop.public.orders"}, true},
+		{nil, false},
+		{[]string{"people"}, false},
+		{[]string{"orders", "people"}, false},
+		{[]string{"orders", "nothing"}, false},
+		{[]string{`"`}, false},
+	} {
+		_, err := Resolve(ctxb, log, m, ResolveOptions{Wait: -1, Sources: SourcesOf(log, x.tables...)})
+		var e *UnanswerableError
+		if x.fine != (err == nil) || err != nil && !errors.As(err, &e) {
+			t.Errorf("%q: %v", x.tables, err)
+		}
+	}
+}
+
 func TestNameThatATableBearsOnlyLaterIsUnknownBefore(t *testing.T) {
 	log := newMemLog()
 	w := newWorld(t, log, "shop", "postgres")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,17 +23,23 @@ type waitFlags struct {
 	Wait time.Duration `default:"10s" placeholder:"TIME" help:"How long to wait for the log to pass the moment (${default})."`
 }
 
-// resolve says what a moment means. A moment that cannot be read is an error of usage.
-func (f *waitFlags) resolve(ctx context.Context, log *Log, text string) (materialize.Resolved, error) {
+// resolve says what a moment means for the named tables, for all when there are none. A moment that cannot be read is an error of
+// usage.
+func (f *waitFlags) resolve(ctx context.Context, log *Log, text string, tables ...string) (materialize.Resolved, error) {
 	moment, err := materialize.ParseMoment(text)
 	if err != nil {
 		return materialize.Resolved{}, err
 	}
-	o := materialize.ResolveOptions{Wait: f.Wait, Positions: sourcePositions{}}
+	o := materialize.ResolveOptions{Wait: f.Wait, Positions: sourcePositions{}, Sources: materialize.SourcesOf(log, named(tables)...)}
 	if f.Wait <= 0 {
 		o.Wait = -1
 	}
 	return materialize.Resolve(ctx, log, moment, o)
+}
+
+// named are the names that are not empty.
+func named(tables []string) []string {
+	return slices.DeleteFunc(tables, func(name string) bool { return name == "" })
 }
 
 // inOrder is an error of usage when --from is after --to.

@@ -43,7 +43,7 @@ func (c *atCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	defer closing(log, &err)
-	moment, err := c.resolve(ctx, log, c.Moment)
+	moment, err := c.resolve(ctx, log, c.Moment, c.Table)
 	if err != nil {
 		return err
 	}

@@ -43,14 +43,14 @@ func (c *changesCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	defer closing(log, &err)
-	to, err := c.resolve(ctx, log, c.To)
+	to, err := c.resolve(ctx, log, c.To, c.Table)
 	if err != nil {
 		return err
 	}
 	o := materialize.ChangesOptions{To: to.Cut.Max(), Limit: max(c.Count, 0)}
 	var after changelog.Cut
 	if c.From != "" {
-		from, err := c.resolve(ctx, log, c.From)
+		from, err := c.resolve(ctx, log, c.From, c.Table)
 		if err != nil {
 			return err
 		}

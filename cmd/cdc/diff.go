@@ -52,11 +52,11 @@ func (c *diffCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	defer closing(log, &err)
-	from, err := c.resolve(ctx, log, c.From)
+	from, err := c.resolve(ctx, log, c.From, c.Table)
 	if err != nil {
 		return err
 	}
-	to, err := c.resolve(ctx, log, c.To)
+	to, err := c.resolve(ctx, log, c.To, c.Table)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (c *historyCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	defer closing(log, &err)
-	to, err := c.resolve(ctx, log, c.To)
+	to, err := c.resolve(ctx, log, c.To, c.Table)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (c *historyCmd) Run(ctx context.Context, a *App) (err error) {
 	source := sourceOf(log, table.Table)
 	o := materialize.HistoryOptions{To: to.Cut.At(source)}
 	if c.From != "" {
-		from, err := c.resolve(ctx, log, c.From)
+		from, err := c.resolve(ctx, log, c.From, c.Table)
 		if err != nil {
 			return err
 		}

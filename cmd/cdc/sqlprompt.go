@@ -172,7 +172,7 @@ func (p *prompter) describe(ctx context.Context, name string) (err error) {
 	if at == "" {
 		at = "now"
 	}
-	moment, err := p.s.wait.resolve(ctx, log, at)
+	moment, err := p.s.wait.resolve(ctx, log, at, name)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (c *tailCmd) log(ctx context.Context, a *App, t *tailer) (err error) {
 	now := log.Bounds().Next
 	o := materialize.ChangesOptions{Follow: true, From: now}
 	if c.Since != "" {
-		since, err := c.resolve(ctx, log, c.Since)
+		since, err := c.resolve(ctx, log, c.Since, c.From)
 		if err != nil {
 			return err
 		}

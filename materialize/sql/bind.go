@@ -37,6 +37,7 @@ var systemSchemas = []string{"information_schema", "pg_catalog"}
 // bind resolves all tables; those of DuckDB itself are left out.
 func (b *binder) bind(ctx context.Context, refs []baseTable) ([]bound, error) {
 	var all []bound
+	b.resolve.Sources = b.sources(refs)
 	for _, r := range refs {
 		if isSystem(r) {
 			continue
@@ -59,22 +60,45 @@ func isSystem(r baseTable) bool {
 	return false
 }
 
-func (b *binder) table(ctx context.Context, r baseTable) (bound, error) {
-	t := bound{catalog: r.catalog, schema: r.schema, name: r.name, place: b.query.Original(r.at - b.shift)}
-	name, moment, momentAt := b.written(r), b.asOf, t.place
+// sources are those that must have passed the moments of the tables.
+func (b *binder) sources(refs []baseTable) []string {
+	var names []string
+	for _, r := range refs {
+		if !isSystem(r) {
+			names = append(names, b.meant(r).name)
+		}
+	}
+	return materialize.SourcesOf(b.log, names...)
+}
+
+// meaning is what the text says about a table.
+type meaning struct {
+	name, moment    string
+	place, momentAt int // in the original text
+}
+
+func (b *binder) meant(r baseTable) meaning {
+	place := b.query.Original(r.at - b.shift)
+	m := meaning{name: b.written(r), moment: b.asOf, place: place, momentAt: place}
 	for _, ref := range b.query.Refs {
 		if ref.Generated == r.name && r.schema == "" {
-			name, moment, momentAt, t.place = ref.Name, ref.Moment, ref.MomentAt, ref.At
+			m = meaning{name: ref.Name, moment: ref.Moment, place: ref.At, momentAt: ref.MomentAt}
 		}
 	}
 	if named, ok := momentOfName(r); ok {
-		name, moment = named.name, named.moment
+		m.name, m.moment = named.name, named.moment
 	}
-	resolved, err := b.moment(ctx, moment, momentAt)
+	return m
+}
+
+func (b *binder) table(ctx context.Context, r baseTable) (bound, error) {
+	m := b.meant(r)
+	t := bound{catalog: r.catalog, schema: r.schema, name: r.name, place: m.place}
+	resolved, err := b.moment(ctx, m.moment, m.momentAt)
 	if err != nil {
 		return bound{}, err
 	}
-	found, err := b.find(ctx, name, resolved.Cut)
+	found, err := b.find(ctx, m.name, resolved.Cut)
 	if err != nil {
 		return bound{}, b.at(t.place, resolved.Moment.Asked(err))
 	}
