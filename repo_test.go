@@ -98,6 +98,9 @@ func readTree(fsys fs.FS) (*tree, error) {
 			return err
 		}
 		if slices.Contains(ignoredTopLevel, name) {
+			if !entry.IsDir() { // .git of a worktree is a file; SkipDir would skip all beside it
+				return nil
+			}
 			return fs.SkipDir
 		}
 		if name != "." {

@@ -37,6 +37,11 @@ type dated[T any] struct {
 type tableHistory struct {
 	versions []dated[*schema.Table]
 	states   []dated[TableState]
+	// shape is the detail of the newest TableShape.
+	shape string
+	// shapeEvent and chunkEvent are one more than the indexes in Catalog.events of the newest shape and, while the last state is a
+	// chunk's, of that.
+	shapeEvent, chunkEvent int
 }
 
 type sourceHistory struct {
@@ -86,11 +91,17 @@ type TableAt struct {
 	// StateSince is the instant of the state; KnownFrom that of the last copy (or creation) at or before the instant asked
 	// about, zero when there is none: the log cannot answer for the table before it.
 	StateSince, KnownFrom Offset
+	// From is the instant from which the log must be read to rebuild the table: KnownFrom, or where a copy in chunks that was
+	// complete there had begun.
+	From Offset
+	// Shape is how the source stored the table when the log last heard of it, whatever the instant asked about; empty when it never
+	// has.
+	Shape string
 }
 
 // Answerable reports whether the table's rows at the instant follow from the log.
 func (t *TableAt) Answerable() bool {
-	return t.KnownFrom != 0 && (t.State.State == TableCopied || t.State.State == TableEmpty)
+	return t.KnownFrom != 0 && t.State.State.Known()
 }
 
 // NewCatalog makes an empty catalog.
@@ -299,14 +310,21 @@ func (h *tableHistory) at(n Offset) (t TableAt, ok bool) {
 	if !ok {
 		return TableAt{}, false
 	}
-	t.Table = version.v
+	t.Table, t.Shape = version.v, h.shape
+	var began Offset // of the copy in chunks
 	for _, s := range h.states {
 		if s.at > n {
 			break
 		}
+		if s.v.Replaces() {
+			began = s.at
+		}
 		t.State, t.StateSince = s.v, s.at
-		if s.v.State == TableCopied || s.v.State == TableEmpty {
-			t.KnownFrom = s.at
+		if s.v.State.Known() {
+			t.KnownFrom, t.From = s.at, s.at
+		}
+		if s.v.State == TableComplete {
+			t.From = began
 		}
 	}
 	return t, true
@@ -420,9 +438,8 @@ func (c *Catalog) add(e catalogEvent) error {
 	case recordTableState:
 		var s TableState
 		if s, err = decodeTableState(payload); err == nil {
-			c.seen(s.Table, e.epoch)
-			h := c.history(s.Table)
-			h.states = append(h.states, dated[TableState]{e.at, s})
+			c.addTableState(e, s)
+			return nil
 		}
 	case recordTag:
 		var t Tag
@@ -484,6 +501,39 @@ func (c *Catalog) addTable(e catalogEvent, payload []byte) error {
 	h := c.history(t.ID)
 	h.versions = append(h.versions, dated[*schema.Table]{e.at, c.versions[t.Version]})
 	return nil
+}
+
+// addTableState adds a state. Of a table's shapes, and of the chunks of one copy, only the newest counts: it takes the place of the
+// one before it, so that dictionaries do not grow with each.
+func (c *Catalog) addTableState(e catalogEvent, s TableState) {
+	c.seen(s.Table, e.epoch)
+	h := c.history(s.Table)
+	if s.State == TableShape {
+		h.shape = s.Detail
+		c.keepNewest(&h.shapeEvent, e)
+		return
+	}
+	chunk := s.State == TableCopying && s.Cursor != ""
+	if !chunk || h.chunkEvent == 0 {
+		h.states = append(h.states, dated[TableState]{})
+		h.chunkEvent = 0
+	}
+	h.states[len(h.states)-1] = dated[TableState]{e.at, s}
+	if chunk {
+		c.keepNewest(&h.chunkEvent, e)
+	} else {
+		c.events = append(c.events, e)
+	}
+}
+
+// keepNewest puts an event where the last of its kind is. place is one more than the index of that, 0 when there is none.
+func (c *Catalog) keepNewest(place *int, e catalogEvent) {
+	if *place == 0 {
+		c.events = append(c.events, e)
+		*place = len(c.events)
+		return
+	}
+	c.events[*place-1] = e
 }
 
 func (c *Catalog) history(id schema.TableID) *tableHistory {

@@ -58,6 +58,32 @@ func TestG6ChecksumIsThatOfTheRowsWhateverTheirOrder(t *testing.T) {
 	}
 }
 
+// TestChecksumTellsZeroDatesFromNullAndFromOtherKinds covers values that other tools read as null or as another day.
+func TestChecksumTellsZeroDatesFromNullAndFromOtherKinds(t *testing.T) {
+	of := func(k schema.Kind, text string) *Checksum {
+		table := &schema.Table{Columns: []schema.Column{{ID: 1, Name: "v", Kind: k}}}
+		if err := table.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		return sumOf(t, table, []string{text})
+	}
+	sums := []*Checksum{
+		of(schema.CalendarDate, "0000-00-00"), of(schema.CalendarDate, ""), of(schema.CalendarDate, "2024-02-31"), of(schema.CalendarDate, "2024-03-02"),
+		of(schema.Date, "2024-03-02"), of(schema.CalendarTimestamp, "2024-03-02 00:00:00"), of(schema.CalendarTimestampTZ, "2024-03-02 00:00:00+00"),
+		of(schema.Geometry, `\x00000000`), of(schema.Bytes, `\x00000000`),
+	}
+	for i, a := range sums {
+		for _, b := range sums[:i] {
+			if a.Equal(b) {
+				t.Errorf("sum %d is that of another value", i)
+			}
+		}
+	}
+	if !sums[5].Equal(of(schema.CalendarTimestamp, "2024-03-02T00:00:00.000")) {
+		t.Error("the spelling of a value counts")
+	}
+}
+
 func streamOf(t testing.TB, table *schema.Table, rows ...[]string) RowStream {
 	s := NewSorter(table, Options{})
 	for _, row := range rows {

@@ -19,7 +19,7 @@ type Version struct {
 	Row   schema.Row
 	// From is the commit that wrote it, To the one that ended it, zero when it still holds at the end of what was asked for.
 	From, To changelog.Offset
-	// Op wrote it (c, u or r), EndOp ended it (u, d, t or r), zero when it still holds or the table ceased to be known.
+	// Op wrote it (c, u or r; c when the transaction inserted the row and changed it on), EndOp ended it (u, d, t or r), zero when it still holds or the table ceased to be known.
 	Op, EndOp changelog.Op
 	// First and Last describe the transactions at From and To.
 	First, Last Touch
@@ -68,7 +68,7 @@ func stretchesFrom(all []stretch, first, from changelog.Offset) []stretch {
 	keep := len(all)
 	for keep > 0 {
 		s := &all[keep-1]
-		if s.from < first || s.until != 0 && s.until <= from && s.ended != changelog.TableCopied {
+		if s.begin < first || s.until != 0 && s.until <= from && s.ended != changelog.TableCopied {
 			break
 		}
 		keep--
@@ -91,8 +91,10 @@ type historian struct {
 	// open are the versions that hold; before those that held when the copy being read began; counts how often equal rows of a
 	// table without a key are there.
 	open, before, counts rowMap
-	// copying says that the unit being read is the copy that a stretch begins with.
+	// copying says that the unit being read belongs to the copy that a stretch begins with.
 	copying bool
+	// chunked says that the copy was made in chunks, among other changes.
+	chunked bool
 
 	key, old, packed []byte
 }
@@ -116,20 +118,25 @@ func (h *historian) stretch(ctx context.Context, s stretch) error {
 	if s.until != 0 {
 		last = min(last, s.until-1)
 	}
-	cursor, err := h.log.Cursor(changelog.CursorOptions{From: s.from, To: last, Tables: changelog.NewTableSet(h.table)})
+	cursor, err := h.log.Cursor(changelog.CursorOptions{From: s.begin, To: last, Tables: changelog.NewTableSet(h.table)})
 	if err != nil {
 		return fmt.Errorf("open cursor: %w", err)
 	}
 	report := progressOf(cursor, h.options.Progress)
 	err = readUnits(ctx, cursor, func(u *changelog.Unit) error {
 		report()
-		copying := u.Meta.Commit() == s.from
+		copying := u.Meta.Commit() <= s.from
 		if !copying { // an empty copy may have been passed over
 			if err := h.endAll(&h.before, closing{op: changelog.OpRead, touch: copied}); err != nil {
 				return err
 			}
 		}
-		return h.unit(ctx, u, copying)
+		touch := copied // whatever happened to a row while it was being copied, its version begins with the copy
+		if !copying {
+			touch = touchOf(&u.Meta)
+		}
+		h.copying, h.chunked = copying, copying && s.begin != s.from
+		return h.unit(ctx, u, touch)
 	})
 	if err != nil {
 		return err
@@ -149,9 +156,7 @@ func (h *historian) stretch(ctx context.Context, s stretch) error {
 	return h.endAll(&h.open, closing{touch: lost})
 }
 
-func (h *historian) unit(ctx context.Context, u *changelog.Unit, copying bool) error {
-	touch := touchOf(&u.Meta)
-	h.copying = copying
+func (h *historian) unit(ctx context.Context, u *changelog.Unit, touch Touch) error {
 	return eachChange(ctx, u, func(c *changelog.Change) error {
 		if err := h.change(c, touch); err != nil {
 			return fmt.Errorf("follow change at offset %d: %w", c.Offset, err)
@@ -170,10 +175,14 @@ func (h *historian) change(c *changelog.Change, touch Touch) error {
 		h.counts = h.rowMap()
 		return h.endAll(&h.open, closing{op: c.Op, touch: touch})
 	}
+	op := c.Op
 	if c.Op == changelog.OpDelete || c.Op == changelog.OpUpdate {
 		key, err := h.oldKey(c)
 		if err != nil {
 			return err
+		}
+		if r := h.open.lookup(key, h.open.hash(key)); r != nil && openedAt(r) == touch.Offset {
+			op = changelog.Op(r.row()[0])
 		}
 		if err := h.end(&h.open, key, closing{op: c.Op, touch: touch}); err != nil {
 			return err
@@ -186,7 +195,7 @@ func (h *historian) change(c *changelog.Change, touch Touch) error {
 	if err != nil {
 		return err
 	}
-	return h.begin(key, c, touch)
+	return h.begin(key, c, op, touch)
 }
 
 // oldKey names the row that an update or a delete ends.
@@ -253,8 +262,13 @@ func (h *historian) match(t *schema.Table, row schema.Row) bool {
 // An open version is held as what opened it and then its packed row.
 const openHeader = 25
 
-// begin opens a version. One that a copy finds unchanged goes on.
-func (h *historian) begin(key []byte, c *changelog.Change, touch Touch) error {
+// openedAt is the commit that opened the version.
+func openedAt(r record) changelog.Offset {
+	return changelog.Offset(binary.LittleEndian.Uint64(r.row()[1:]))
+}
+
+// begin opens a version, written by op. One that a copy finds unchanged goes on.
+func (h *historian) begin(key []byte, c *changelog.Change, op changelog.Op, touch Touch) error {
 	hash := h.open.hash(key)
 	if h.copying {
 		if r := h.before.lookup(key, hash); r != nil {
@@ -271,7 +285,10 @@ func (h *historian) begin(key []byte, c *changelog.Change, touch Touch) error {
 	if err := h.end(&h.open, key, closing{op: c.Op, touch: touch}); err != nil {
 		return err
 	}
-	b := append(h.packed[:0], byte(c.Op))
+	if h.chunked {
+		op = changelog.OpRead
+	}
+	b := append(h.packed[:0], byte(op))
 	b = binary.LittleEndian.AppendUint64(b, uint64(touch.Offset))
 	b = binary.LittleEndian.AppendUint64(b, touch.XID)
 	b = binary.LittleEndian.AppendUint64(b, uint64(touch.Time))
@@ -298,12 +315,12 @@ func (h *historian) endAll(rows *rowMap, by closing) error {
 		return nil
 	}
 	type opened struct {
-		from  uint64
+		from  changelog.Offset
 		place place
 	}
 	all := make([]opened, 0, rows.live)
 	rows.places(func(p place, r record) bool {
-		all = append(all, opened{from: binary.LittleEndian.Uint64(r.row()[1:]), place: p})
+		all = append(all, opened{from: openedAt(r), place: p})
 		return true
 	})
 	slices.SortFunc(all, func(a, b opened) int {
@@ -323,7 +340,7 @@ func (h *historian) closed(r record, by closing) error {
 	b := r.row()
 	v := Version{Op: changelog.Op(b[0]), To: by.touch.Offset, EndOp: by.op, Last: by.touch}
 	v.First = Touch{
-		Offset: changelog.Offset(binary.LittleEndian.Uint64(b[1:])), XID: binary.LittleEndian.Uint64(b[9:]),
+		Offset: openedAt(r), XID: binary.LittleEndian.Uint64(b[9:]),
 		Time: changelog.Micros(binary.LittleEndian.Uint64(b[17:])),
 	}
 	v.From = v.First.Offset

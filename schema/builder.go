@@ -56,7 +56,7 @@ func (b *Builder) Bool(i int, v bool) {
 	}
 }
 
-// Int sets a column of any integer kind, Date, Time, Timestamp or TimestampTZ. The value must fit the kind.
+// Int sets a column of any integer kind, Date, Time, Timestamp, TimestampTZ or a calendar kind. The value must fit the kind.
 func (b *Builder) Int(i int, v int64) {
 	if !b.place(i) {
 		return
@@ -64,6 +64,11 @@ func (b *Builder) Int(i int, v int64) {
 	k := b.l.kinds[i]
 	if !kinds[k].integer {
 		b.fail(i, "an integer")
+		return
+	}
+	// Layout.Row refuses such a value, so it must not get into a log.
+	if kinds[k].checked && !validCalendar(k, v) {
+		b.fail(i, "this value")
 		return
 	}
 	at := b.base + b.l.slots[i]
@@ -119,8 +124,13 @@ func (b *Builder) Fixed(i int, slot []byte) {
 	if !b.place(i) {
 		return
 	}
-	if k := kinds[b.l.kinds[i]]; k.vary || k.size != len(slot) {
+	info := &kinds[b.l.kinds[i]]
+	if info.vary || info.size != len(slot) {
 		b.fail(i, "a slot of that size")
+		return
+	}
+	if info.checked && !validValue(b.l.kinds[i], slot) {
+		b.fail(i, "this value")
 		return
 	}
 	copy(b.buf[b.base+b.l.slots[i]:], slot)
@@ -187,8 +197,7 @@ func (b *Builder) finishVariable(i int) {
 		b.fail(i, "a value this large")
 		return
 	}
-	// Layout.Row refuses such a value, so it must not get into a log.
-	if k == Decimal && !ValidDecimal(b.buf[start+int(b.end):]) || k == Bit && !validBits(b.buf[start+int(b.end):]) {
+	if kinds[k].checked && !validValue(k, b.buf[start+int(b.end):]) {
 		b.fail(i, "this value")
 		return
 	}

@@ -78,6 +78,18 @@ func TestConvertRefusesARewrittenColumn(t *testing.T) {
 	}
 }
 
+func TestConvertRefusesACalendarColumnOfAnotherKind(t *testing.T) {
+	alike := []Kind{Date, Timestamp, TimestampTZ, CalendarDate, CalendarTimestamp, CalendarTimestampTZ}
+	for _, from := range alike {
+		for _, to := range alike {
+			_, err := NewConverter(oneColumn(t, Column{Kind: from}), oneColumn(t, Column{Kind: to}))
+			if errors.Is(err, ErrRewritten) != (from != to) {
+				t.Errorf("%s to %s: %v", from, to, err)
+			}
+		}
+	}
+}
+
 func TestConvertRefusesARowOfAnotherTable(t *testing.T) {
 	table, other := shopTable(t), oneColumn(t, Column{Kind: Int32})
 	c, err := NewConverter(table, table)

@@ -11,6 +11,8 @@ func FuzzRow(f *testing.F) {
 	f.Add([]byte{byte(Int64), byte(Text), byte(Int32), byte(Decimal), byte(Bool), byte(TimestampTZ), byte(JSON)}, shopRow(f, table))
 	f.Add([]byte{byte(Decimal)}, append([]byte{1, 0, 5, 0, 0, 0}, mustDecimal(f, "0.0")...))
 	f.Add([]byte{byte(Bit), byte(Interval), byte(TimeTZ)}, append([]byte{1, 6, 5, 0, 0, 0}, make([]byte, 28+5)...))
+	f.Add([]byte{byte(CalendarDate), byte(CalendarTimestamp), byte(Geometry)}, append([]byte{7, 0, 15, 208, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0}, 0, 1))
+	f.Add([]byte{byte(CalendarTimestampTZ)}, append([]byte{1, 0}, bytes.Repeat([]byte{0xff}, 8)...))
 	f.Add([]byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, kinds, packed []byte) {
 		if len(kinds) > 16 {
@@ -63,6 +65,11 @@ func FuzzParseText(f *testing.F) {
 		{Date, "4713-01-01 BC"},
 		{Date, "infinity"},
 		{Time, "24:00:00"},
+		{Time, "-838:59:59.999999"},
+		{CalendarDate, "0000-00-00"},
+		{CalendarTimestamp, "2024-02-31T23:59:59.999999"},
+		{CalendarTimestampTZ, "2024-02-29 00:30:00.5+01"},
+		{Geometry, `\x000000000101`},
 		{TimeTZ, "23:59:59.999999+05:30:15"},
 		{Timestamp, "294276-12-31T23:59:59.999999"},
 		{TimestampTZ, "0001-12-31 23:59:59.5+00 BC"},

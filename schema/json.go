@@ -33,10 +33,10 @@ func AppendJSON(dst []byte, c *Column, r Row, i int) []byte {
 		return appendJSONDecimal(dst, r.Bytes(i))
 	case JSON:
 		return appendJSONText(dst, r.Bytes(i))
-	case Bytes:
+	case Bytes, Geometry:
 		dst = append(dst, `"\`...) // the backslash of \x… is escaped; the rest needs nothing
 		return append(AppendText(dst, c, r, i), '"')
-	case Date, Time, TimeTZ, Timestamp, TimestampTZ, Interval, UUID, Bit:
+	case Date, Time, TimeTZ, Timestamp, TimestampTZ, Interval, UUID, Bit, CalendarDate, CalendarTimestamp, CalendarTimestampTZ:
 		dst = append(dst, '"')
 		return append(AppendText(dst, c, r, i), '"')
 	}

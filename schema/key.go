@@ -72,7 +72,8 @@ func AppendKeyValue(dst []byte, c *Column, r Row, i int) []byte {
 			return append(dst, 1)
 		}
 		return append(dst, 0)
-	case Int8, Uint8, Int16, Uint16, Int32, Uint32, Int64, Uint64, Date, Time, Timestamp, TimestampTZ:
+	case Int8, Uint8, Int16, Uint16, Int32, Uint32, Int64, Uint64, Date, Time, Timestamp, TimestampTZ,
+		CalendarDate, CalendarTimestamp, CalendarTimestampTZ:
 		return appendKeyInt(dst, c.Kind, r, i)
 	case Float32:
 		return binary.BigEndian.AppendUint32(dst, orderedFloat32(r.Float32(i)))

@@ -34,7 +34,7 @@ func orderOf(c *Column, a, b Row) int {
 		return lengthOf(a).Cmp(lengthOf(b))
 	case UUID:
 		return bytes.Compare(a.Slot(0), b.Slot(0))
-	case Bit:
+	case Bit, CalendarDate, CalendarTimestamp, CalendarTimestampTZ: // their digits stand in the order of their weight
 		return strings.Compare(string(AppendText(nil, c, a, 0)), string(AppendText(nil, c, b, 0)))
 	case Text:
 		x, y := string(a.Bytes(0)), string(b.Bytes(0))
@@ -224,6 +224,12 @@ func TestKeyBytesStayAsDocumented(t *testing.T) {
 		{Column{Kind: Text, Fold: true}, "ÀB", "\x01\xc3\xa0b\x00\x01"},
 		{Column{Kind: Bit}, "101", "\x01\xa0\x00\x01\x00\x00\x00\x03"},
 		{Column{Kind: Date}, "2000-01-02", "\x01\x80\x00\x00\x01"},
+		{Column{Kind: CalendarDate}, "2024-00-15", "\x01\x80\x0f\xd0\x0f"},
+		{Column{Kind: CalendarTimestamp}, "0000-00-00 00:00:00", "\x01\x80\x00\x00\x00\x00\x00\x00\x00"},
+		{Column{Kind: CalendarTimestamp}, "2024-00-15 01:02:03.4", "\x01\x99\xb2\x1e\x10\x83\x06\x1a\x80"},
+		{Column{Kind: CalendarTimestampTZ}, "1970-01-01 00:00:01.000001+00", "\x01\x99\x02\xc2\x00\x01\x00\x00\x01"},
+		{Column{Kind: Time}, "-838:59:59.999999", "\x01\x7f\xff\xfd\x40\xc2\x21\x84\x01"},
+		{Column{Kind: Geometry}, `\x00ff`, "\x01\x00\xff\xff\x00\x01"},
 		{Column{Kind: TimeTZ}, "00:00:01+00", "\x01\x80\x00\x00\x00\x00\x0f\x42\x40\x80\x00\x00\x00"},
 		{Column{Kind: Interval}, "1 day", "\x01\x80\x00\x00\x00\x00\x14\x1d\xd7\x60\x00"},
 		{Column{Kind: UUID}, "00000000-0000-0000-0000-0000000000ff", "\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff"},

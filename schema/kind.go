@@ -1,5 +1,7 @@
 package schema
 
+import "encoding/binary"
+
 // Kind is the storage class of a column. The numbers are stored; do not change them.
 type Kind uint8
 
@@ -35,8 +37,14 @@ const (
 	Array       Kind = 26 // reserved
 	Composite   Kind = 27 // reserved
 	Range       Kind = 28 // reserved
-	Geometry    Kind = 29 // reserved
+	Geometry    Kind = 29 // variable: uint32 SRID, then WKB, as MySQL keeps it; not looked into
 	Raw         Kind = 30 // variable: the value's text as its database prints it
+
+	// The calendar kinds hold what MySQL's dates and times hold: fields that need not name a day, ordered as numbers. See
+	// CalendarFields and docs/formats/row.md.
+	CalendarDate        Kind = 31 // int32 of year, month, day
+	CalendarTimestamp   Kind = 32 // int64 of the same, hour, minute, second and µs
+	CalendarTimestampTZ Kind = 33 // the same, in UTC
 )
 
 // Special values of dates and timestamps.
@@ -57,6 +65,8 @@ type kindInfo struct {
 	vary bool
 	// integer kinds are read with Row.Int and set with Builder.Int.
 	integer bool
+	// checked kinds have bytes or numbers that are no value, as validValue tells.
+	checked bool
 }
 
 // A variable value's slot holds the uint32 end of its bytes in the variable part.
@@ -75,7 +85,7 @@ var kinds = [...]kindInfo{
 	Uint64:      {name: "uint64", size: 8, integer: true},
 	Float32:     {name: "float32", size: 4},
 	Float64:     {name: "float64", size: 8},
-	Decimal:     {name: "decimal", size: variableSlot, vary: true},
+	Decimal:     {name: "decimal", size: variableSlot, vary: true, checked: true},
 	Text:        {name: "text", size: variableSlot, vary: true},
 	Bytes:       {name: "bytes", size: variableSlot, vary: true},
 	Date:        {name: "date", size: 4, integer: true},
@@ -88,12 +98,49 @@ var kinds = [...]kindInfo{
 	JSON:        {name: "json", size: variableSlot, vary: true},
 	Enum:        {name: "enum", size: variableSlot, vary: true},
 	Set:         {name: "set", size: variableSlot, vary: true},
-	Bit:         {name: "bit", size: variableSlot, vary: true},
+	Bit:         {name: "bit", size: variableSlot, vary: true, checked: true},
 	Array:       {name: "array", size: variableSlot, vary: true},
 	Composite:   {name: "composite", size: variableSlot, vary: true},
 	Range:       {name: "range", size: variableSlot, vary: true},
 	Geometry:    {name: "geometry", size: variableSlot, vary: true},
 	Raw:         {name: "raw", size: variableSlot, vary: true},
+
+	CalendarDate:        {name: "calendardate", size: 4, integer: true, checked: true},
+	CalendarTimestamp:   {name: "calendartimestamp", size: 8, integer: true, checked: true},
+	CalendarTimestampTZ: {name: "calendartimestamptz", size: 8, integer: true, checked: true},
+}
+
+// validValue reports whether the packed bytes, which have the slot's size for fixed kinds, are a value of the kind.
+func validValue(k Kind, packed []byte) bool {
+	switch k {
+	case Decimal:
+		return ValidDecimal(packed)
+	case Bit:
+		return validBits(packed)
+	case CalendarDate, CalendarTimestamp, CalendarTimestampTZ:
+		return validCalendar(k, slotInt(k, packed))
+	}
+	return true
+}
+
+// slotInt reads the slot of an integer kind or of Bool, widened with its sign where it has one.
+func slotInt(k Kind, s []byte) int64 {
+	switch k {
+	case Int8:
+		return int64(int8(s[0]))
+	case Uint8, Bool:
+		return int64(s[0])
+	case Int16:
+		return int64(int16(binary.LittleEndian.Uint16(s)))
+	case Uint16:
+		return int64(binary.LittleEndian.Uint16(s))
+	case Int32, Date, CalendarDate:
+		return int64(int32(binary.LittleEndian.Uint32(s)))
+	case Uint32:
+		return int64(binary.LittleEndian.Uint32(s))
+	default:
+		return int64(binary.LittleEndian.Uint64(s))
+	}
 }
 
 // Valid reports whether k is a kind that this build can store.
@@ -101,6 +148,15 @@ func (k Kind) Valid() bool { return k > Invalid && int(k) < len(kinds) }
 
 // Variable reports whether values of the kind lie in the variable part of a row.
 func (k Kind) Variable() bool { return int(k) < len(kinds) && kinds[k].vary }
+
+// Textual reports whether values of the kind are text as they are packed, so that AppendText copies them.
+func (k Kind) Textual() bool {
+	switch k {
+	case Text, JSON, Enum, Set, Array, Composite, Range, Raw:
+		return true
+	}
+	return false
+}
 
 // String is the kind's name as docs and `cdc types` print it.
 func (k Kind) String() string {

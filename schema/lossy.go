@@ -83,8 +83,12 @@ var projected = [...][3]Projected{
 	Array:       textProjected,
 	Composite:   textProjected,
 	Range:       textProjected,
-	Geometry:    textProjected,
+	Geometry:    {{As: "BLOB of SRID and WKB"}, {As: `string of \x and hexadecimal digits`}, {As: "bytes"}},
 	Raw:         textProjected,
+
+	CalendarDate:        {{As: "DATE; VARCHAR when a value names no day"}, {As: "string"}, {As: "string"}},
+	CalendarTimestamp:   {{As: "TIMESTAMP; VARCHAR when a value names no day"}, {As: "string"}, {As: "string"}},
+	CalendarTimestampTZ: {{As: "TIMESTAMPTZ; VARCHAR when a value names no day"}, {As: "string, UTC"}, {As: "string"}},
 }
 
 var textProjected = [3]Projected{{"VARCHAR, the source's text", lossDuckUTF8}, {"string, the source's text", lossUTF8}, {"string, the source's text", lossUTF8}}

@@ -16,6 +16,7 @@ import (
 var scalarKinds = []Kind{
 	Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Float32, Float64, Decimal, Text, Bytes,
 	Date, Time, TimeTZ, Timestamp, TimestampTZ, Interval, UUID, JSON, Enum, Set, Bit, Raw,
+	Geometry, CalendarDate, CalendarTimestamp, CalendarTimestampTZ,
 }
 
 func drawInt(t *rapid.T, bits int) uint64 {
@@ -58,7 +59,14 @@ func drawPacked(t *rapid.T, k Kind) []byte {
 		return little.AppendUint64(nil, math.Float64bits(drawFloat(t)))
 	case Decimal:
 		return drawDecimal(t)
-	case Bytes:
+	case CalendarDate:
+		f := drawFields(t)
+		v, _ := PackCalendarDate(f.Year, f.Month, f.Day)
+		return little.AppendUint32(nil, uint32(v))
+	case CalendarTimestamp, CalendarTimestampTZ:
+		v, _ := PackCalendarTimestamp(drawFields(t))
+		return little.AppendUint64(nil, uint64(v))
+	case Bytes, Geometry:
 		return rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 'a', 0xff}), 0, 4).Draw(t, "bytes")
 	case Bit:
 		n := rapid.Uint32Range(0, 20).Draw(t, "length")

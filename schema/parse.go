@@ -53,9 +53,15 @@ func parseValue(b *Builder, i int, k Kind, text []byte) error {
 		return parseFloatKind(b, i, k, text)
 	case Date, Time, TimeTZ, Timestamp, TimestampTZ, Interval:
 		return parseTimeKind(b, i, k, text)
+	case CalendarDate, CalendarTimestamp, CalendarTimestampTZ:
+		v, err := parseCalendar(k, text)
+		if err == nil {
+			b.Int(i, v)
+		}
+		return err
 	case UUID:
 		return parseUUID(b, i, text)
-	case Decimal, Bytes, Bit:
+	case Decimal, Bytes, Bit, Geometry:
 		return parseVariable(b, i, k, text)
 	case Text, JSON, Enum, Set:
 		if !utf8.Valid(text) {
@@ -75,7 +81,7 @@ func parseVariable(b *Builder, i int, k Kind, text []byte) error {
 	switch k {
 	case Decimal:
 		b.buf, err = ParseDecimal(b.buf, text)
-	case Bytes:
+	case Bytes, Geometry:
 		b.buf, err = parseBytes(b.buf, text)
 	default:
 		b.buf, err = parseBits(b.buf, text)

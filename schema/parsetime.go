@@ -173,34 +173,30 @@ func (s *scanner) timestamp(zoned bool) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !s.take(' ') && !s.take('T') {
-		return 0, errSyntax
-	}
-	if s.at < len(s.text) && s.text[s.at] == '-' {
-		return 0, errSyntax
-	}
-	micros, err := s.clock()
-	switch {
-	case err != nil:
+	micros, err := s.timeOfDay()
+	if err != nil {
 		return 0, err
-	case micros > microsPerDay:
-		return 0, errRange
 	}
-	west := int32(0)
-	switch next := s.zoneNext(); {
-	case zoned && !next:
-		return 0, errNoZone
-	case !zoned && next:
-		return 0, errZone
-	case zoned:
-		if west, err = s.zone(); err != nil {
-			return 0, err
-		}
+	west, err := s.zoneIf(zoned)
+	if err != nil {
+		return 0, err
 	}
 	if err := s.era(&c); err != nil {
 		return 0, err
 	}
 	return joinTime(daysFromCivil(c), micros+int64(west)*microsPerSecond)
+}
+
+// timeOfDay reads what follows a date, up to 24:00:00.
+func (s *scanner) timeOfDay() (int64, error) {
+	if !s.take(' ') && !s.take('T') || s.at < len(s.text) && s.text[s.at] == '-' {
+		return 0, errSyntax
+	}
+	micros, err := s.clock()
+	if err == nil && micros > microsPerDay {
+		return 0, errRange
+	}
+	return micros, err
 }
 
 // joinTime is the inverse of splitTime, for any µs that are small beside the range of a timestamp.
@@ -294,6 +290,19 @@ func (s *scanner) zoneNext() bool {
 		return true
 	}
 	return false
+}
+
+// zoneIf reads the zone that a text must have when it is zoned and may not have otherwise.
+func (s *scanner) zoneIf(zoned bool) (west int32, err error) {
+	switch next := s.zoneNext(); {
+	case zoned && !next:
+		return 0, errNoZone
+	case !zoned && next:
+		return 0, errZone
+	case zoned:
+		return s.zone()
+	}
+	return 0, nil
 }
 
 // zone reads Z or ±hh[:mm[:ss]] as seconds west of UTC.

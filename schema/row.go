@@ -40,6 +40,7 @@ type Layout struct {
 	slots  []int // offset of each column's slot
 	before []int // slot of the previous variable column, or -1
 	vary   []int // the variable columns
+	check  []int // the fixed columns whose numbers may be no value
 	bitmap int   // bytes of one bitmap
 	fixed  int   // offset of the variable part
 }
@@ -61,6 +62,8 @@ func NewLayout(columns []Column) (*Layout, error) {
 		if k.Variable() {
 			l.vary = append(l.vary, i)
 			last = at
+		} else if kinds[k].checked {
+			l.check = append(l.check, i)
 		}
 		at += kinds[k].size
 	}
@@ -84,6 +87,9 @@ func (l *Layout) Row(b []byte) (Row, error) {
 	full, err := r.checkBitmaps()
 	if err == nil {
 		err = r.checkVariable()
+	}
+	if err == nil {
+		err = r.checkFixed()
 	}
 	if err == nil && !full {
 		err = r.checkEmpty()
@@ -117,16 +123,23 @@ func (r Row) checkVariable() error {
 		if end < start || end > size {
 			return fmt.Errorf("%w: column %d lies outside", ErrRow, i)
 		}
-		if k := l.kinds[i]; (k == Decimal || k == Bit) && r.State(i) == Present {
-			value := r.b[l.fixed+int(start) : l.fixed+int(end)]
-			if k == Decimal && !ValidDecimal(value) || k == Bit && !validBits(value) {
-				return fmt.Errorf("%w: column %d holds no %s", ErrRow, i, k)
-			}
+		if k := l.kinds[i]; kinds[k].checked && r.State(i) == Present && !validValue(k, r.b[l.fixed+int(start):l.fixed+int(end)]) {
+			return fmt.Errorf("%w: column %d holds no %s", ErrRow, i, k)
 		}
 		start = end
 	}
 	if start != size {
 		return fmt.Errorf("%w: variable part is %d bytes, not %d", ErrRow, size, start)
+	}
+	return nil
+}
+
+// checkFixed proves that numbers which are made of parts have parts within their ranges.
+func (r Row) checkFixed() error {
+	for _, i := range r.l.check {
+		if k := r.l.kinds[i]; r.State(i) == Present && !validValue(k, r.Slot(i)) {
+			return fmt.Errorf("%w: column %d holds no %s", ErrRow, i, k)
+		}
 	}
 	return nil
 }
@@ -206,25 +219,10 @@ func (r Row) Slot(i int) []byte {
 // Bool reads a Bool column.
 func (r Row) Bool(i int) bool { return r.b[r.l.slots[i]] != 0 }
 
-// Int reads a column of Int8 … Int64, Date, Time, Timestamp or TimestampTZ, widened with its sign, or of Uint8 … Uint32.
+// Int reads a column of Int8 … Int64, Date, Time, Timestamp, TimestampTZ or a calendar kind, widened with its sign, or of
+// Uint8 … Uint32.
 func (r Row) Int(i int) int64 {
-	s := r.Slot(i)
-	switch r.l.kinds[i] {
-	case Int8:
-		return int64(int8(s[0]))
-	case Uint8, Bool:
-		return int64(s[0])
-	case Int16:
-		return int64(int16(binary.LittleEndian.Uint16(s)))
-	case Uint16:
-		return int64(binary.LittleEndian.Uint16(s))
-	case Int32, Date:
-		return int64(int32(binary.LittleEndian.Uint32(s)))
-	case Uint32:
-		return int64(binary.LittleEndian.Uint32(s))
-	default:
-		return int64(binary.LittleEndian.Uint64(s))
-	}
+	return slotInt(r.l.kinds[i], r.Slot(i))
 }
 
 // Uint64 reads a Uint64 column.

@@ -168,14 +168,10 @@ func (c *Column) checkMissing() error {
 	ok := !c.HasMissing
 	switch {
 	case ok:
-	case c.Kind == Decimal:
-		ok = ValidDecimal(c.Missing)
-	case c.Kind == Bit:
-		ok = validBits(c.Missing)
 	case c.Kind.Variable():
-		ok = len(c.Missing) <= MaxRowBytes
+		ok = len(c.Missing) <= MaxRowBytes && validValue(c.Kind, c.Missing)
 	default:
-		ok = len(c.Missing) == kinds[c.Kind].size
+		ok = len(c.Missing) == kinds[c.Kind].size && validValue(c.Kind, c.Missing)
 	}
 	if !ok {
 		return fmt.Errorf("column %q: the value of older rows is no %s", c.Name, c.Kind)

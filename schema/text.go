@@ -6,12 +6,14 @@ import (
 )
 
 // The text of every kind is what Postgres prints under DateStyle ISO, TimeZone UTC, IntervalStyle postgres, bytea_output hex and
-// extra_float_digits 3. Kinds that hold text (Text, JSON, Enum, Set, Raw and the reserved ones) are that text.
+// extra_float_digits 3. Kinds that hold text (Text, JSON, Enum, Set, Raw and the reserved ones) are that text. The calendar kinds are
+// what MySQL prints, with the fraction's trailing zeros cut and +00 behind those in UTC.
 
 const (
 	lowerInfinity      = "infinity"
 	lowerMinusInfinity = "-infinity"
 	suffixBC           = " BC"
+	utcZone            = "+00"
 )
 
 // AppendText appends the text of column i of the row, whose column it is. The column must be present.
@@ -32,7 +34,7 @@ func AppendText(dst []byte, c *Column, r Row, i int) []byte {
 		return appendFloat(dst, r.Float64(i), 64)
 	case Decimal:
 		return AppendDecimalText(dst, r.Bytes(i))
-	case Bytes:
+	case Bytes, Geometry:
 		return hex.AppendEncode(append(dst, `\x`...), r.Bytes(i))
 	case UUID:
 		return appendUUID(dst, r.Slot(i))
@@ -40,6 +42,12 @@ func AppendText(dst []byte, c *Column, r Row, i int) []byte {
 		return appendBits(dst, r.Bytes(i))
 	case Date, Time, TimeTZ, Timestamp, TimestampTZ, Interval:
 		return appendTimeText(dst, c.Kind, r, i)
+	case CalendarDate:
+		return ReadCalendarDate(r.Int(i)).appendDate(dst)
+	case CalendarTimestamp:
+		return ReadCalendarTimestamp(r.Int(i)).appendTimestamp(dst)
+	case CalendarTimestampTZ:
+		return append(ReadCalendarTimestamp(r.Int(i)).appendTimestamp(dst), utcZone...)
 	}
 	return append(dst, r.Bytes(i)...)
 }
@@ -56,7 +64,7 @@ func appendTimeText(dst []byte, k Kind, r Row, i int) []byte {
 	case Timestamp:
 		return appendTimestamp(dst, r.Int(i), "")
 	case TimestampTZ:
-		return appendTimestamp(dst, r.Int(i), "+00")
+		return appendTimestamp(dst, r.Int(i), utcZone)
 	}
 	micros, days, months := r.Interval(i)
 	return appendInterval(dst, interval{micros: micros, days: days, months: months})

@@ -31,6 +31,19 @@ func TestTextParsesBackToTheValue(t *testing.T) {
 	}
 }
 
+func TestTextualKindsPrintTheirBytes(t *testing.T) {
+	for k := Bool; k.Valid(); k++ {
+		if !k.Textual() {
+			continue
+		}
+		table := oneColumn(t, Column{Kind: k})
+		r := oneRow(t, table, func(b *Builder) error { b.String(0, `{"é":"\\x00"} `); return nil })
+		if got := AppendText(nil, &table.Columns[0], r, 0); !bytes.Equal(got, r.Bytes(0)) {
+			t.Errorf("%s prints %q for %q", k, got, r.Bytes(0))
+		}
+	}
+}
+
 // parseAndPrint parses a text and prints the value again.
 func parseAndPrint(t *testing.T, k Kind, text string) (string, error) {
 	t.Helper()
@@ -81,7 +94,11 @@ func TestParseTextAcceptsOtherSpellings(t *testing.T) {
 		{Interval, "2 months 1 day", "2 mons 1 day"},
 		{Interval, "+04:05:06", "04:05:06"},
 		{Time, "-838:59:59", "-838:59:59"},
+		{CalendarTimestamp, "2024-00-15T01:02:03.400", "2024-00-15 01:02:03.4"},
+		{CalendarTimestampTZ, "2026-01-02T03:04:05Z", "2026-01-02 03:04:05+00"},
+		{CalendarTimestampTZ, "2026-01-02 03:04:05+05:30", "2026-01-01 21:34:05+00"},
 		{Bytes, `\x00FF`, `\x00ff`},
+		{Geometry, `\x00FF`, `\x00ff`},
 		{Int64, "007", "7"},
 		{Int64, "-0", "0"},
 	} {
@@ -115,6 +132,18 @@ func TestParseTextRefuses(t *testing.T) {
 		Bit:         {"2", "01 ", "b'1'"},
 		Text:        {"\xff", "a\xc3"},
 		JSON:        {"\"\xff\""},
+		Geometry:    {"", "(1,2)", "POINT(1 2)", `\x0`},
+		CalendarDate: {
+			"", "0", "infinity", "2024-13-01", "2024-01-32", "10000-01-01", "2024-1-01", "2024-01-01 BC", "2024-01-01 ", "-2024-01-01",
+			"2024-01-01 00:00:00",
+		},
+		CalendarTimestamp: {
+			"", "infinity", "2024-01-01", "2024-13-01 00:00:00", "2024-01-01 24:00:00", "2024-01-01 -00:00:00", "2024-01-01 00:60:00",
+			"2024-01-01 00:00:00.1234567", "2024-01-01 00:00:00+00", "2024-01-01 00:00:00 BC", "2024-01-01  00:00:00", "10000-01-01 00:00:00",
+		},
+		CalendarTimestampTZ: {
+			"", "0000-00-00 00:00:00", "0000-00-00 00:00:00+01", "0001-01-01 00:00:00+01", "9999-12-31 23:59:59-01", "2024-01-01 00:00:00+00 ",
+		},
 	} {
 		for _, text := range texts {
 			if got, err := parseAndPrint(t, k, text); !errors.Is(err, ErrText) {
@@ -173,6 +202,10 @@ func TestTextOfKindsThatPostgresLacks(t *testing.T) {
 		{Uint32, "4294967295"},
 		{Uint64, "18446744073709551615"},
 		{Time, "838:59:59.000001"},
+		{Time, "-838:59:59.000001"},
+		{CalendarDate, "0000-00-00"},
+		{CalendarTimestamp, "2024-00-15 00:00:00"},
+		{CalendarTimestampTZ, "0000-00-00 00:00:00+00"},
 		{JSON, `{"a": 1.0, "a": 2, "b":1e400}`},
 		{Enum, `happy, "q"`},
 		{Set, "a,b"},
@@ -180,7 +213,8 @@ func TestTextOfKindsThatPostgresLacks(t *testing.T) {
 		{Array, `{"a,b","NULL",NULL,"","q\"x","back\\s"}`},
 		{Range, "[1,10)"},
 		{Composite, `(1,"x,y ""z""","{1.5,NULL}")`},
-		{Geometry, "(1.5,-2)"},
+		{Geometry, `\xe61000000101000000000000000000f03f0000000000000040`}, // POINT(1 2) with SRID 4326
+		{Geometry, `\x`},
 	} {
 		if got, err := parseAndPrint(t, c.kind, c.text); got != c.text || err != nil {
 			t.Errorf("%s: %s, %v, want %s", c.kind, got, err, c.text)

@@ -6,6 +6,7 @@
 #                (default: /var/cache/cdc for root, whose servers run as another
 #                user, else ~/.cache/cdc)
 #   CDC_SETUP_NEWER_POSTGRES=0   leave out the newer PostgreSQL
+#   CDC_SETUP_MYSQL=0            leave out MySQL
 #
 # Packages come from wherever apt, Go and npm are configured to get them.
 set -euo pipefail
@@ -65,6 +66,19 @@ wants_newer_postgres() {
 		[ ! -x "$pg_dir/bin/postgres" ]
 }
 
+# Debian's package of the server alone, which starts no service.
+debian_mariadb() {
+	local path
+	for path in /usr/sbin/mariadbd "$(command -v mariadbd || true)"; do
+		if [ -x "$path" ]; then
+			echo "$path"
+			return
+		fi
+	done
+}
+
+. scripts/setup-mysql.sh
+
 missing_packages() {
 	have gcc || echo gcc
 	have g++ || echo g++
@@ -73,7 +87,13 @@ missing_packages() {
 	[ -e /usr/include/stdio.h ] || echo libc6-dev
 	[ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 	have psql || echo postgresql-client
+	[ -n "$(debian_mariadb)" ] || echo mariadb-server-core
+	have mariadb || echo mariadb-client-core
 	if wants_newer_postgres && ! have npm; then echo npm; fi
+	if wants_mysql; then
+		have gpgv || echo gpgv
+		[ -e "$debian_keyring" ] || echo debian-archive-keyring
+	fi
 }
 
 apt_install() {
@@ -157,6 +177,10 @@ report() {
 	for dir in "$(debian_postgres)" "$pg_dir/bin"; do
 		if [ -x "$dir/postgres" ]; then say "ready: $("$dir/postgres" --version) in $dir"; fi
 	done
+	local program
+	for program in "$(debian_mariadb)" "$(cached_mysql)/mysqld"; do
+		if [ -x "$program" ]; then say "ready: $("$program" --no-defaults --version | sed 's,^.* Ver ,'"${program##*/} "',') in ${program%/*}"; fi
+	done
 }
 
 scratch=$(mktemp -d)
@@ -166,4 +190,5 @@ check_go
 install_debian
 download_modules
 install_newer_postgres
+install_mysql
 report

@@ -88,7 +88,7 @@ func printTables(ctx context.Context, log *Log, out *present.Output, cut changel
 		}
 		n++
 		b := record.Begin()
-		b.String(0, t.Table.FullName())
+		b.String(0, materialize.QualifiedName(t.Table))
 		b.String(1, stateText(t.State.State))
 		setTime(b, 2, clock)
 		b.String(3, t.Table.Identity.String())
@@ -124,8 +124,10 @@ func clockAt(ctx context.Context, log *Log, source changelog.SourceID, at change
 // stateText is a table's state in the words of the documentation.
 func stateText(s changelog.TableStateKind) string {
 	switch s {
-	case changelog.TableCopied, changelog.TableEmpty:
+	case changelog.TableCopied, changelog.TableEmpty, changelog.TableComplete:
 		return "tracked"
+	case changelog.TableCopying:
+		return "copying"
 	case changelog.TableUntracked:
 		return "UNTRACKED"
 	case changelog.TableDropped:

@@ -23,12 +23,9 @@ const (
 	certLife = 24 * time.Hour
 )
 
-// CAFile is the certificate that clients of a server with TLS must trust.
-func (p *Postgres) CAFile() string { return filepath.Join(p.dir, caFile) }
-
 // writeCertificates makes a CA, whose key is thrown away, and a certificate
-// for the loopback names.
-func (p *Postgres) writeCertificates() error {
+// for the loopback names, as files of the account in dir.
+func writeCertificates(dir string, a account) error {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("generate CA key: %w", err)
@@ -66,12 +63,12 @@ func (p *Postgres) writeCertificates() error {
 		{certFile, "CERTIFICATE", serverDER, 0o644},
 		{keyFile, "PRIVATE KEY", keyDER, 0o600},
 	} {
-		path := filepath.Join(p.dir, f.name)
+		path := filepath.Join(dir, f.name)
 		text := pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der})
 		if err := os.WriteFile(path, text, f.mode); err != nil {
 			return err
 		}
-		if err := p.account.own(path); err != nil {
+		if err := a.own(path); err != nil {
 			return err
 		}
 	}

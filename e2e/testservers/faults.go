@@ -7,57 +7,57 @@ import (
 // Kill ends the server and all its processes by SIGKILL, as a crash of the
 // whole program would, and waits until they are gone. Its files stay; Restart
 // brings it back through crash recovery.
-func (p *Postgres) Kill() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.mustRun("kill"); err != nil {
+func (d *daemon) Kill() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.mustRun("kill"); err != nil {
 		return err
 	}
-	err := p.process.kill()
-	p.process = nil
+	err := d.process.kill()
+	d.process = nil
 	if err != nil {
-		return fmt.Errorf("kill %s: %w", p.o.Name, err)
+		return fmt.Errorf("kill %s: %w", d.name, err)
 	}
-	p.o.Log.Info("server killed", "server", p.o.Name)
+	d.log.Info("server killed", "server", d.name)
 	return nil
 }
 
 // Pause freezes every process of the server: connections stay open and nothing
 // answers. It returns when all are frozen.
-func (p *Postgres) Pause() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.mustRun("pause"); err != nil {
+func (d *daemon) Pause() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.mustRun("pause"); err != nil {
 		return err
 	}
-	if err := p.process.pause(); err != nil {
-		return fmt.Errorf("pause %s: %w", p.o.Name, err)
+	if err := d.process.pause(); err != nil {
+		return fmt.Errorf("pause %s: %w", d.name, err)
 	}
-	p.o.Log.Info("server paused", "server", p.o.Name)
+	d.log.Info("server paused", "server", d.name)
 	return nil
 }
 
 // Resume undoes Pause.
-func (p *Postgres) Resume() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.mustRun("resume"); err != nil {
+func (d *daemon) Resume() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.mustRun("resume"); err != nil {
 		return err
 	}
-	if err := p.process.resume(); err != nil {
-		return fmt.Errorf("resume %s: %w", p.o.Name, err)
+	if err := d.process.resume(); err != nil {
+		return fmt.Errorf("resume %s: %w", d.name, err)
 	}
-	p.o.Log.Info("server resumed", "server", p.o.Name)
+	d.log.Info("server resumed", "server", d.name)
 	return nil
 }
 
 // mustRun reports why there is no process to act on. The caller holds mu.
-func (p *Postgres) mustRun(verb string) error {
+func (d *daemon) mustRun(verb string) error {
 	switch {
-	case p.watchdog == nil:
-		return fmt.Errorf("%s %s: %w", verb, p.o.Name, ErrExternal)
-	case p.process == nil:
-		return fmt.Errorf("%s %s: server is stopped", verb, p.o.Name)
+	case d.watchdog == nil:
+		return fmt.Errorf("%s %s: %w", verb, d.name, ErrExternal)
+	case d.process == nil:
+		return fmt.Errorf("%s %s: server is stopped", verb, d.name)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stdout, p.process.pid(), p.Dir(), filepath.Dir(templates.made[p.install.bin].dir))
+	fmt.Fprintln(os.Stdout, p.process.pid(), p.Dir(), templates.made[p.install.bin].dir)
 	select {}
 }
 

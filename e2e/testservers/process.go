@@ -32,13 +32,13 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// interrupt asks for a fast shutdown and waits; when ctx ends first the
+// interrupt asks for a shutdown by a signal and waits; when ctx ends first the
 // processes are killed.
-func (p *process) interrupt(ctx context.Context) error {
+func (p *process) interrupt(ctx context.Context, s os.Signal) error {
 	if err := p.resume(); err != nil {
 		return err
 	}
-	if err := p.signal(syscall.SIGINT); err != nil {
+	if err := p.signal(s); err != nil {
 		return err
 	}
 	select {

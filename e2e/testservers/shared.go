@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"strconv"
@@ -67,19 +68,6 @@ func Start(tb TB, o PostgresOptions) *Postgres {
 	return p
 }
 
-// StopAfter stops the server at the end of the test.
-func (p *Postgres) StopAfter(tb TB) {
-	tb.Cleanup(func() {
-		if tb.Failed() {
-			tb.Logf("last lines of the log of %s:\n%s", p.o.Name, p.LogTail(logLinesShown))
-		}
-		// The context of the test is over by now.
-		if err := p.Stop(context.Background()); err != nil {
-			tb.Errorf("stop server: %v", err)
-		}
-	})
-}
-
 // RequireServer ends the test when a server could not be started: it skips
 // where binaries are missing and CDC_TEST_REQUIRE is not 1, and fails otherwise.
 func RequireServer(tb TB, err error) {
@@ -108,7 +96,7 @@ func ExternalPostgres(dsn string) (*Postgres, error) {
 		}
 	}
 	p := &Postgres{
-		o: PostgresOptions{Name: "external"}, host: u.Hostname(), port: port, super: u.User.Username(),
+		daemon: daemon{name: "external", log: slog.New(slog.DiscardHandler), host: u.Hostname(), port: port}, super: u.User.Username(),
 		params: map[string]string{}, passwords: map[string]string{},
 	}
 	p.password, _ = u.User.Password()

@@ -5,16 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 )
-
-// Addr is the host:port of the server, the target of a Proxy.
-func (p *Postgres) Addr() string { return net.JoinHostPort(p.host, strconv.Itoa(p.port)) }
 
 // DSN is the URL of a database for a user; it holds the password of the
 // superuser and of the roles made by CreateRole and CreateCaptureRole.

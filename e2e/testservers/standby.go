@@ -51,7 +51,7 @@ func (p *Postgres) Standby(ctx context.Context, o StandbyOptions) (*Postgres, er
 	}
 	if err := s.follow(ctx, p); err != nil {
 		s.discard()
-		return nil, fmt.Errorf("start standby of %s: %w", p.o.Name, err)
+		return nil, fmt.Errorf("start standby of %s: %w", p.name, err)
 	}
 	return s, nil
 }
@@ -66,7 +66,7 @@ func (p *Postgres) follow(ctx context.Context, primary *Postgres) error {
 		return err
 	}
 	if p.o.TLS {
-		if err := p.writeCertificates(); err != nil {
+		if err := writeCertificates(p.dir, p.account); err != nil {
 			return err
 		}
 	}
@@ -132,14 +132,14 @@ func (p *Postgres) conninfo(application string) string {
 // writes. The old primary goes on running until it is stopped or killed.
 func (p *Postgres) Promote(ctx context.Context) error {
 	if _, err := p.SQL(ctx, superuserDatabase, "SELECT pg_promote(true, 30)"); err != nil {
-		return fmt.Errorf("promote %s: %w", p.o.Name, err)
+		return fmt.Errorf("promote %s: %w", p.name, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	if err := p.waitTrue(ctx, "SELECT NOT pg_is_in_recovery()"); err != nil {
-		return fmt.Errorf("promote %s: %w", p.o.Name, err)
+		return fmt.Errorf("promote %s: %w", p.name, err)
 	}
-	p.o.Log.Info("standby promoted", "server", p.o.Name)
+	p.log.Info("standby promoted", "server", p.name)
 	return nil
 }
 
@@ -147,16 +147,16 @@ func (p *Postgres) Promote(ctx context.Context) error {
 // by the time of the call.
 func (p *Postgres) CatchUp(ctx context.Context) error {
 	if p.primary == nil {
-		return fmt.Errorf("catch up %s: not a standby", p.o.Name)
+		return fmt.Errorf("catch up %s: not a standby", p.name)
 	}
 	lsn, err := p.primary.SQL(ctx, superuserDatabase, "SELECT pg_current_wal_lsn()")
 	if err != nil {
-		return fmt.Errorf("catch up %s: %w", p.o.Name, err)
+		return fmt.Errorf("catch up %s: %w", p.name, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	if err := p.waitTrue(ctx, "SELECT pg_last_wal_replay_lsn() >= "+quoteText(lsn)+"::pg_lsn"); err != nil {
-		return fmt.Errorf("catch up %s to %s: %w", p.o.Name, lsn, err)
+		return fmt.Errorf("catch up %s to %s: %w", p.name, lsn, err)
 	}
 	return nil
 }

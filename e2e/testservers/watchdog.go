@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,7 +15,7 @@ import (
 // executable that works in the data folder, gently first, frees the shared
 // memory of a server that could not do so itself (its pid file is still there
 // and names it), and removes the folder. $1 executable, $2 data, $3 folder to
-// remove or empty.
+// remove or empty, $4 how long to be gentle, in tenths of a second.
 //
 // The kernel's own means, a parent death signal, is bound to the thread that
 // started the child, and Go ends threads as it likes.
@@ -34,7 +35,7 @@ done 2>/dev/null
 n=0
 while [ -n "$(ours "$1" "$2")" ] && [ $n -lt 100 ]; do
 	n=$((n+1))
-	if [ $n -gt 30 ]; then kill -KILL $(ours "$1" "$2") 2>/dev/null; fi
+	if [ $n -gt $4 ]; then kill -KILL $(ours "$1" "$2") 2>/dev/null; fi
 	sleep 0.1
 done
 segment=$(sed -n '7s/.* //p' "$2/postmaster.pid" 2>/dev/null)
@@ -46,12 +47,16 @@ if [ -n "$3" ]; then rm -rf "$3"; fi
 // gives up after 10 s.
 const watchdogLimit = 15 * time.Second
 
+// postgresPatience lets a postmaster end its children and free its memory.
+const postgresPatience = 30
+
 // watch says what a watchdog ends and removes.
 type watch struct {
 	account    account // as whom it runs: that of the server, so that it may signal it
 	executable string
 	data       string
 	remove     string // "" = nothing
+	patience   int    // tenths of a second until it kills
 }
 
 // watchdog is a shell that outlives this process to clean up after it.
@@ -62,7 +67,7 @@ type watchdog struct {
 }
 
 func startWatchdog(w watch) (*watchdog, error) {
-	cmd := exec.Command("/bin/sh", "-c", watchdogScript, "cdc-watchdog", w.executable, w.data, w.remove)
+	cmd := exec.Command("/bin/sh", "-c", watchdogScript, "cdc-watchdog", w.executable, w.data, w.remove, strconv.Itoa(w.patience))
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	cmd.SysProcAttr = w.account.sysProcAttr()

@@ -71,7 +71,7 @@ func columnOf(c *schema.Column, index int, forced forceText) column {
 		k.duck, k.arrow = "JSON", arrow.BinaryTypes.String
 	case schema.UUID:
 		k.duck, k.arrow = "UUID", arrow.BinaryTypes.String
-	case schema.Bytes:
+	case schema.Bytes, schema.Geometry:
 		k.duck, k.arrow = "BLOB", arrow.BinaryTypes.Binary
 	case schema.TimeTZ:
 		return k.asText("DuckDB orders times with a zone in another way")
@@ -103,6 +103,10 @@ var fixedTypes = map[schema.Kind]typePair{
 	schema.Timestamp:   {"TIMESTAMP", &arrow.TimestampType{Unit: arrow.Microsecond}},
 	schema.TimestampTZ: {"TIMESTAMPTZ", &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}},
 	schema.Interval:    {"INTERVAL", arrow.FixedWidthTypes.MonthDayNanoInterval},
+
+	schema.CalendarDate:        {"DATE", arrow.FixedWidthTypes.Date32},
+	schema.CalendarTimestamp:   {"TIMESTAMP", &arrow.TimestampType{Unit: arrow.Microsecond}},
+	schema.CalendarTimestampTZ: {"TIMESTAMPTZ", &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}},
 }
 
 func (k column) asText(why string) column {
@@ -172,7 +176,7 @@ func (k *column) appendValue(b array.Builder, r schema.Row, scratch []byte) ([]b
 }
 
 func (k *column) appendText(b *array.StringBuilder, r schema.Row, scratch []byte) []byte {
-	if k.schema.Kind.Variable() && k.schema.Kind != schema.Decimal && k.schema.Kind != schema.Bytes && k.schema.Kind != schema.Bit {
+	if k.schema.Kind.Textual() {
 		b.BinaryBuilder.Append(r.Bytes(k.index))
 		return scratch
 	}
@@ -195,7 +199,11 @@ func (k *column) appendExtended(b array.Builder, r schema.Row) error {
 		}
 		b.Append(decimal128.New(hi, lo))
 	case *array.Date32Builder:
-		b.Append(arrow.Date32(duckDate(int32(r.Int(i)))))
+		v, err := k.days(r)
+		if err != nil {
+			return err
+		}
+		b.Append(arrow.Date32(duckDate(v)))
 	case *array.Time64Builder:
 		v := r.Int(i)
 		if v < 0 || v > microsPerDay {
@@ -203,7 +211,11 @@ func (k *column) appendExtended(b array.Builder, r schema.Row) error {
 		}
 		b.Append(arrow.Time64(v))
 	case *array.TimestampBuilder:
-		v, ok := duckTimestamp(r.Int(i))
+		v, err := k.micros(r)
+		if err != nil {
+			return err
+		}
+		v, ok := duckTimestamp(v)
 		if !ok {
 			return &misfit{"it holds a time later than DuckDB's last"}
 		}
@@ -218,6 +230,36 @@ func (k *column) appendExtended(b array.Builder, r schema.Row) error {
 		return fmt.Errorf("load column %q: no way to hand over a %s", k.schema.Name, k.schema.Kind)
 	}
 	return nil
+}
+
+// days is the row's date in days since 2000.
+func (k *column) days(r schema.Row) (int32, error) {
+	v := r.Int(k.index)
+	if k.schema.Kind == schema.Date {
+		return int32(v), nil
+	}
+	days, ok := schema.RegularDate(v)
+	if !ok {
+		return 0, k.noDay(r)
+	}
+	return days, nil
+}
+
+// micros is the row's timestamp in µs since 2000.
+func (k *column) micros(r schema.Row) (int64, error) {
+	v := r.Int(k.index)
+	if k.schema.Kind == schema.Timestamp || k.schema.Kind == schema.TimestampTZ {
+		return v, nil
+	}
+	micros, ok := schema.RegularTimestamp(v)
+	if !ok {
+		return 0, k.noDay(r)
+	}
+	return micros, nil
+}
+
+func (k *column) noDay(r schema.Row) error {
+	return &misfit{fmt.Sprintf("it holds %s, which is no day to DuckDB", schema.AppendText(nil, k.schema, r, k.index))}
 }
 
 func duckDate(days int32) int32 {

@@ -131,7 +131,8 @@ var kindsByType = map[string]schema.Kind{
 	"real": schema.Float32, "double": schema.Float64, "text": schema.Text, "bytea": schema.Bytes, "date": schema.Date,
 	"time": schema.Time, "timetz": schema.TimeTZ, "timestamp": schema.Timestamp, "timestamptz": schema.TimestampTZ,
 	"interval": schema.Interval, "uuid": schema.UUID, "json": schema.JSON, "enum": schema.Enum, "bit": schema.Bit,
-	"raw": schema.Raw, "numeric": schema.Decimal,
+	"raw": schema.Raw, "numeric": schema.Decimal, "geometry": schema.Geometry, "cdate": schema.CalendarDate,
+	"datetime": schema.CalendarTimestamp, "utcdatetime": schema.CalendarTimestampTZ,
 }
 
 func columnOfType(sqlType string) schema.Column {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -92,15 +93,15 @@ func parquetNode(c *schema.Column) parquet.Node {
 		return parquet.Leaf(parquet.DoubleType)
 	case schema.Decimal:
 		return decimalNode(c)
-	case schema.Bytes:
+	case schema.Bytes, schema.Geometry:
 		return parquet.Leaf(parquet.ByteArrayType)
-	case schema.Date:
+	case schema.Date, schema.CalendarDate:
 		return parquet.Date()
 	case schema.Time:
 		return parquet.TimeAdjusted(parquet.Microsecond, false)
-	case schema.Timestamp:
+	case schema.Timestamp, schema.CalendarTimestamp:
 		return parquet.TimestampAdjusted(parquet.Microsecond, false)
-	case schema.TimestampTZ:
+	case schema.TimestampTZ, schema.CalendarTimestampTZ:
 		return parquet.Timestamp(parquet.Microsecond)
 	case schema.UUID:
 		return parquet.UUID()
@@ -172,12 +173,14 @@ func (p *parquetPrinter) value(c *schema.Column, r schema.Row, i int) (parquet.V
 		return parquet.DoubleValue(r.Float64(i)), nil
 	case schema.Decimal:
 		return p.decimal(c, r, i)
-	case schema.Bytes, schema.JSON:
+	case schema.Bytes, schema.Geometry, schema.JSON:
 		return parquet.ByteArrayValue(r.Bytes(i)), nil
 	case schema.UUID:
 		return parquet.FixedLenByteArrayValue(r.Slot(i)), nil
 	case schema.Date, schema.Time, schema.Timestamp, schema.TimestampTZ:
 		return timeValue(c, r, i)
+	case schema.CalendarDate, schema.CalendarTimestamp, schema.CalendarTimestampTZ:
+		return calendarValue(c, r, i)
 	}
 	start := len(p.fixed)
 	p.fixed = schema.AppendText(p.fixed, c, r, i)
@@ -234,10 +237,27 @@ func timeValue(c *schema.Column, r schema.Row, i int) (parquet.Value, error) {
 	return parquet.Int64Value(v + schema.UnixEpoch2000), nil
 }
 
+// calendarValue is the day that the fields name.
+func calendarValue(c *schema.Column, r schema.Row, i int) (parquet.Value, error) {
+	if c.Kind == schema.CalendarDate {
+		days, ok := schema.RegularDate(r.Int(i))
+		if !ok {
+			return parquet.Value{}, unfit(c, r, i)
+		}
+		return parquet.Int32Value(days + daysTo1970), nil
+	}
+	micros, ok := schema.RegularTimestamp(r.Int(i))
+	if !ok {
+		return parquet.Value{}, unfit(c, r, i)
+	}
+	return parquet.Int64Value(micros + schema.UnixEpoch2000), nil
+}
+
 // unfit says that a value cannot be written: it is never replaced by null or by another one.
 func unfit(c *schema.Column, r schema.Row, i int) error {
+	name := strings.TrimPrefix(c.Kind.String(), "calendar") // Parquet has one kind of dates
 	return fmt.Errorf("write Parquet: column %q holds %s, which a Parquet %s cannot; leave the column out, cast it to text with 'cdc sql', or use --format csv or json",
-		c.Name, schema.AppendText(nil, c, r, i), c.Kind)
+		c.Name, schema.AppendText(nil, c, r, i), name)
 }
 
 // Flush implements Printer.
