@@ -41,6 +41,7 @@ type MySQL struct {
 	super    string // name of the superuser
 	password string // of the superuser
 	ca       string // file; "" = no TLS
+	primary  *MySQL // of a replica
 
 	usersMu   sync.Mutex // guards passwords
 	passwords map[string]string
