@@ -112,7 +112,7 @@ var mariaWorkload = []string{
 	`CREATE TABLE special (id INT PRIMARY KEY, u UUID, v VARCHAR(9) CHARACTER SET latin1, i6 INET6, i4 INET4, x TEXT CHARACTER SET utf8mb4, j JSON, z TEXT CHARACTER SET latin1,
 	 ev ENUM('a') CHARACTER SET latin1, hid INT INVISIBLE)`,
 	"INSERT INTO special VALUES (1, UUID(), 'v', '::1', '1.2.3.4', 'x', '{}', 'z', 'a')",
-	"CREATE TABLE zipped (zb BLOB COMPRESSED, zv VARCHAR(200) COMPRESSED, z TEXT CHARACTER SET latin1)",
+	"CREATE TABLE zipped (zb BLOB COMPRESSED, zv VARCHAR(200) COMPRESSED CHARACTER SET latin1, z TEXT CHARACTER SET latin1)",
 	"INSERT INTO zipped VALUES ('zb', 'zv', 'z'), (REPEAT('b',500), NULL, 'z')",
 	"SET GLOBAL log_bin_compress=ON",
 	"SET GLOBAL log_bin_compress_min_len=10",
