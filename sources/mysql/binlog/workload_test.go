@@ -32,6 +32,8 @@ var commonWorkload = []string{
 	"INSERT INTO minimal (id, c) VALUES (1,'c')",
 	"UPDATE minimal SET a=5",
 	"DELETE FROM minimal",
+	"CREATE TABLE unsaid (a INT, b INT)",
+	"INSERT INTO unsaid VALUES ()",
 	"SET SESSION binlog_row_image=NOBLOB",
 	"INSERT INTO minimal (id, c) VALUES (1,'c')",
 	"UPDATE minimal SET a=5",
