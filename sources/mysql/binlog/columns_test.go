@@ -179,3 +179,40 @@ func firstDifferences(t *testing.T, im *Image) (all []string) {
 	}
 	return all
 }
+
+// A row whose image holds no column is a row.
+func TestRowsThatTakeNoBytesAreSeen(t *testing.T) {
+	seen := 0
+	s := stream{}
+	s.each = func(e Event, _ []byte) {
+		if !e.Type.IsRows() {
+			return
+		}
+		rows, err := ParseRows(e, &s.z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows.Data) > 0 {
+			return
+		}
+		images := rows.Images(0)
+		for images.Next() {
+			if !images.Image.After || len(images.Image.Data) != 0 {
+				t.Errorf("%+v", images.Image)
+			}
+			seen++
+			images.Skip(nil)
+		}
+		if images.Err() != nil {
+			t.Error(images.Err())
+		}
+	}
+	s.read(t, recordings(t)["mysql.events"])
+	if seen != 1 {
+		t.Errorf("%d rows", seen)
+	}
+	dummy := Rows{Kind: RowsWrite, Table: DummyTable, Width: 1, After: []byte{0}}
+	if images := dummy.Images(0); images.Next() || images.Err() != nil {
+		t.Error("a row in an event that only ends a statement")
+	}
+}

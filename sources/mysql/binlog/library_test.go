@@ -218,6 +218,9 @@ func (c *comparison) rows(o Rows, m *replication.RowsEvent) {
 	if err != nil {
 		c.Errorf("table %d: %v", o.Table, err)
 	}
+	if n == 1 && len(o.Data) == 0 {
+		n = 0 // the library does not see a row that takes no bytes
+	}
 	c.equal("images", n, len(m.Rows))
 }
 

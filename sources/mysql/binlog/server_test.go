@@ -4,8 +4,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
-	"net/url"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
+
+	"cdc/e2e/testservers"
 )
 
 var record = flag.Bool("record", false, "write what the servers send into testdata")
@@ -24,30 +27,20 @@ var record = flag.Bool("record", false, "write what the servers send into testda
 // server is a server of a test's own: the workload changes its settings.
 type server struct {
 	testing.TB
-	flavor         string
-	host, user, pw string
-	port           uint16
-	conn           *client.Conn
+	*testservers.MySQL
+	conn *client.Conn
 }
 
-// openServer connects to the server that an environment variable names by the URL of its superuser.
-func openServer(t testing.TB, flavor, variable string) *server {
+// open starts a server.
+func open(t testing.TB, flavour testservers.Flavour) *server {
 	t.Helper()
-	dsn := os.Getenv(variable)
-	if dsn == "" {
-		t.Skipf("%s names no server", variable)
+	settings := map[string]string{"binlog_rows_query_log_events": "ON"}
+	if flavour == testservers.FlavourMariaDB {
+		settings = map[string]string{"binlog_annotate_row_events": "ON"}
 	}
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.ParseUint(u.Port(), 10, 16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{TB: t, flavor: flavor, host: u.Hostname(), user: u.User.Username(), port: uint16(port)}
-	s.pw, _ = u.User.Password()
-	if s.conn, err = client.Connect(u.Host, s.user, s.pw, ""); err != nil {
+	s := &server{TB: t, MySQL: testservers.StartMySQLFor(t, testservers.MySQLOptions{Flavour: flavour, Settings: settings})}
+	var err error
+	if s.conn, err = client.Connect(s.Addr(), s.Superuser(), s.Password(s.Superuser()), ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.conn.Close() })
@@ -105,9 +98,17 @@ const useHeartbeatV2 = 2
 // events is what the server sends from a file on, until it has nothing more to send and says so.
 func (s *server) events(file string) (raws [][]byte) {
 	s.Helper()
+	host, text, err := net.SplitHostPort(s.Addr())
+	if err != nil {
+		s.Fatal(err)
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		s.Fatal(err)
+	}
 	syncer := replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
-		ServerID: rand.Uint32N(1<<31) + 2, Flavor: s.flavor, Host: s.host, Port: s.port, User: s.user, Password: s.pw,
-		RawModeEnabled: true, HeartbeatPeriod: time.Second / 2, DumpCommandFlag: useHeartbeatV2,
+		ServerID: rand.Uint32N(1<<31) + 2, Flavor: string(s.Flavour()), Host: host, Port: uint16(port),
+		User: s.Superuser(), Password: s.Password(s.Superuser()), Logger: slog.New(slog.DiscardHandler), RawModeEnabled: true, HeartbeatPeriod: time.Second / 2, DumpCommandFlag: useHeartbeatV2,
 	})
 	defer syncer.Close()
 	stream, err := syncer.StartSync(mysql.Position{Name: file, Pos: 4})
@@ -128,29 +129,32 @@ func (s *server) events(file string) (raws [][]byte) {
 	}
 }
 
-// What servers send today is read as the client library reads it.
-func TestLiveEventsAreReadAsTheClientLibraryReadsThem(t *testing.T) {
-	for _, c := range []struct {
-		flavor, variable string
-		load             []string
-	}{{"mysql", "CDC_TEST_MYSQL", mysqlWorkload}, {"mariadb", "CDC_TEST_MARIADB", mariaWorkload}} {
-		t.Run(c.flavor, func(t *testing.T) {
-			s := openServer(t, c.flavor, c.variable)
-			raws := s.events(s.run(commonWorkload, c.load))
-			compareWithLibrary(t, c.flavor, raws)
-			if *record {
-				name := filepath.Join("testdata", c.flavor+".events")
-				if err := os.WriteFile(name, slices.Concat(raws...), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
+func TestMySQLStream(t *testing.T) {
+	s := open(t, testservers.FlavourMySQL)
+	t.Run("is read as the client library reads it", func(t *testing.T) { s.compareStream(t, mysqlWorkload) })
+	t.Run("has the GTIDs that the server has executed", s.compareExecuted)
+	t.Run("has sets that the server computes alike", s.compareArithmetic)
+}
+
+func TestMariaDBStream(t *testing.T) {
+	s := open(t, testservers.FlavourMariaDB)
+	t.Run("is read as the client library reads it", func(t *testing.T) { s.compareStream(t, mariaWorkload) })
+	t.Run("has the GTIDs of the server's position", s.comparePosition)
+}
+
+func (s *server) compareStream(t *testing.T, load []string) {
+	raws := s.events(s.run(commonWorkload, load))
+	compareWithLibrary(t, string(s.Flavour()), raws)
+	if *record {
+		name := filepath.Join("testdata", string(s.Flavour())+".events")
+		if err := os.WriteFile(name, slices.Concat(raws...), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
-// Sets are compared and subtracted as the server does it.
-func TestGTIDSetsAreThoseOfTheServer(t *testing.T) {
-	s := openServer(t, "mysql", "CDC_TEST_MYSQL")
+// compareArithmetic lets the server compare and subtract sets.
+func (s *server) compareArithmetic(t *testing.T) {
 	random := func() *GTIDSet {
 		set := &GTIDSet{}
 		for range rand.IntN(40) {
@@ -172,10 +176,8 @@ func TestGTIDSetsAreThoseOfTheServer(t *testing.T) {
 	}
 }
 
-// The GTIDs of a stream, added to the set that the file begins with, give the set that the server says it has executed.
-func TestGTIDsOfAStreamGiveTheServersSet(t *testing.T) {
-	s := openServer(t, "mysql", "CDC_TEST_MYSQL")
-	raws := s.events(s.files()[0])
+// compareExecuted adds the GTIDs of the whole log to the set that each file begins with.
+func (s *server) compareExecuted(t *testing.T) {
 	set := &GTIDSet{}
 	st := stream{}
 	st.each = func(e Event, _ []byte) {
@@ -193,15 +195,14 @@ func TestGTIDsOfAStreamGiveTheServersSet(t *testing.T) {
 			}
 		}
 	}
-	st.read(t, raws)
+	st.read(t, s.events(s.files()[0]))
 	if executed := mustSet(t, s.text("SELECT @@gtid_executed")); !set.Equal(executed) {
 		t.Errorf("%s, server %s", set, executed)
 	}
 }
 
-func TestMariaGTIDsOfAStreamGiveTheServersPosition(t *testing.T) {
-	s := openServer(t, "mariadb", "CDC_TEST_MARIADB")
-	raws := s.events(s.files()[0])
+// comparePosition follows the GTIDs of the whole log.
+func (s *server) comparePosition(t *testing.T) {
 	pos := &MariaPos{}
 	st := stream{}
 	st.each = func(e Event, _ []byte) {
@@ -219,7 +220,7 @@ func TestMariaGTIDsOfAStreamGiveTheServersPosition(t *testing.T) {
 			pos.Add(g.GTID)
 		}
 	}
-	st.read(t, raws)
+	st.read(t, s.events(s.files()[0]))
 	if server, err := ParseMariaPos(s.text("SELECT @@gtid_binlog_pos")); err != nil || !pos.Equal(server) {
 		t.Errorf("%s, server %s, %v", pos, server, err)
 	}
