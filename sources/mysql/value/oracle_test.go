@@ -83,7 +83,7 @@ func (c *capture) rows(t *testing.T, columns []Column) (rows [][]byte) {
 		for rest := e.images; len(rest) > 0; {
 			var row []byte
 			if row, rest, err = decoder.Image(nil, e.before, rest); err != nil {
-				t.Fatal(err)
+				t.Fatalf("row %d: %v", len(rows), err)
 			}
 			if _, err := st.Layout().Row(row); err != nil {
 				t.Fatal(err)
