@@ -25,7 +25,7 @@ type Catalog struct {
 	tags      []dated[Tag]
 	stops     []StopRecord
 	decided   []DecisionRecord
-	events    []catalogEvent
+	events    []catalogEvent // one without a record has been replaced
 }
 
 // dated is a value that holds from an instant on.
@@ -37,6 +37,8 @@ type dated[T any] struct {
 type tableHistory struct {
 	versions []dated[*schema.Table]
 	states   []dated[TableState]
+	// chunk is the index in Catalog.events of the last state, when that one is a chunk's.
+	chunk int
 }
 
 type sourceHistory struct {
@@ -86,11 +88,14 @@ type TableAt struct {
 	// StateSince is the instant of the state; KnownFrom that of the last copy (or creation) at or before the instant asked
 	// about, zero when there is none: the log cannot answer for the table before it.
 	StateSince, KnownFrom Offset
+	// From is the instant from which the log must be read to rebuild the table: KnownFrom, or where a copy in chunks that was
+	// complete there had begun.
+	From Offset
 }
 
 // Answerable reports whether the table's rows at the instant follow from the log.
 func (t *TableAt) Answerable() bool {
-	return t.KnownFrom != 0 && (t.State.State == TableCopied || t.State.State == TableEmpty)
+	return t.KnownFrom != 0 && t.State.State.Known()
 }
 
 // NewCatalog makes an empty catalog.
@@ -300,13 +305,20 @@ func (h *tableHistory) at(n Offset) (t TableAt, ok bool) {
 		return TableAt{}, false
 	}
 	t.Table = version.v
+	var began Offset // of the copy in chunks
 	for _, s := range h.states {
 		if s.at > n {
 			break
 		}
+		if s.v.Replaces() {
+			began = s.at
+		}
 		t.State, t.StateSince = s.v, s.at
-		if s.v.State == TableCopied || s.v.State == TableEmpty {
-			t.KnownFrom = s.at
+		if s.v.State.Known() {
+			t.KnownFrom, t.From = s.at, s.at
+		}
+		if s.v.State == TableComplete {
+			t.From = began
 		}
 	}
 	return t, true
@@ -420,9 +432,7 @@ func (c *Catalog) add(e catalogEvent) error {
 	case recordTableState:
 		var s TableState
 		if s, err = decodeTableState(payload); err == nil {
-			c.seen(s.Table, e.epoch)
-			h := c.history(s.Table)
-			h.states = append(h.states, dated[TableState]{e.at, s})
+			c.addTableState(e, s)
 		}
 	case recordTag:
 		var t Tag
@@ -486,6 +496,23 @@ func (c *Catalog) addTable(e catalogEvent, payload []byte) error {
 	return nil
 }
 
+// addTableState adds a state. Of the chunks of one copy only the last is kept: a copy has many, and only the last cursor counts.
+func (c *Catalog) addTableState(e catalogEvent, s TableState) {
+	c.seen(s.Table, e.epoch)
+	h := c.history(s.Table)
+	chunk := s.State == TableCopying && s.Cursor != ""
+	if chunk && h.chunk != 0 {
+		c.events[h.chunk].record = nil
+		h.states[len(h.states)-1] = dated[TableState]{e.at, s}
+	} else {
+		h.states = append(h.states, dated[TableState]{e.at, s})
+	}
+	h.chunk = 0
+	if chunk {
+		h.chunk = len(c.events)
+	}
+}
+
 func (c *Catalog) history(id schema.TableID) *tableHistory {
 	h := c.tables[id]
 	if h == nil {
@@ -502,8 +529,17 @@ func (c *Catalog) AppendDictionary(dst []byte) []byte {
 	defer c.mu.RUnlock()
 	e := encoder{b: dst}
 	e.uint(dictionaryFormat)
-	e.uint(uint64(len(c.events)))
+	kept := 0
+	for i := range c.events {
+		if c.events[i].record != nil {
+			kept++
+		}
+	}
+	e.uint(uint64(kept))
 	for _, event := range c.events {
+		if event.record == nil {
+			continue
+		}
 		e.uint(uint64(event.at))
 		e.uint(uint64(event.source))
 		e.uint(uint64(event.epoch))

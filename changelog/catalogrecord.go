@@ -55,13 +55,31 @@ const (
 	TableRewritten TableStateKind = 4
 	// TableEmpty: the table was made while captured and starts empty.
 	TableEmpty TableStateKind = 5
+	// TableCopying: the table is being copied in chunks, among its changes. Without a cursor the copy begins here, and what the log
+	// held of the table before is replaced by what follows; with one, the unit holds a chunk. Until TableComplete the log cannot
+	// answer.
+	TableCopying TableStateKind = 6
+	// TableComplete: the unit holds the last chunk. The chunks and the changes since the copy's beginning make the whole table.
+	TableComplete TableStateKind = 7
 )
+
+// Known reports whether the log can answer for the table from such a state on.
+func (k TableStateKind) Known() bool {
+	return k == TableCopied || k == TableEmpty || k == TableComplete
+}
 
 // TableState records a table's state from a unit's commit on.
 type TableState struct {
 	Table  schema.TableID
 	State  TableStateKind
 	Detail string
+	// Cursor is how far a copy in chunks has come, in the words of its source; of TableCopying only.
+	Cursor string
+}
+
+// Replaces reports whether what the log held of the table before is gone with the state.
+func (s *TableState) Replaces() bool {
+	return s.State == TableCopied || s.State == TableCopying && s.Cursor == ""
 }
 
 // Tag names an offset.
@@ -128,6 +146,9 @@ func (b *UnitBuilder) AddTableState(s TableState) {
 	e.uint(uint64(s.Table))
 	e.uint(uint64(s.State))
 	e.text(s.Detail)
+	if s.State == TableCopying {
+		e.text(s.Cursor)
+	}
 	b.catalogRecord(recordTableState, e.b)
 }
 
@@ -174,6 +195,9 @@ func decodeSource(b []byte) (s SourceInfo, err error) {
 func decodeTableState(b []byte) (s TableState, err error) {
 	d := decoder{b: b}
 	s.Table, s.State, s.Detail = schema.TableID(d.uint(1<<32-1)), TableStateKind(d.uint(255)), d.text()
+	if s.State == TableCopying {
+		s.Cursor = d.text()
+	}
 	return s, d.end()
 }
 

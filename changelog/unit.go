@@ -16,7 +16,7 @@ const (
 	UnitTx      UnitKind = 1 // a source's transaction
 	UnitCopy    UnitKind = 2 // tables as they were at one position of the source, changes of op r
 	UnitTick    UnitKind = 3 // the source's stream reached a position and a time with nothing in flight
-	UnitControl UnitKind = 4 // one catalog record: a source, a tag, a stop, a decision, the state of a table
+	UnitControl UnitKind = 4 // catalog records alone: a source, a tag, a stop, a decision, the state of a table
 )
 
 // Unit flags. Stored; do not change them.
@@ -140,9 +140,8 @@ const (
 	changeRestart   = 0x20
 )
 
-// DecodeUnit reads the unit at the front of b and returns the bytes that it takes. The unit shares b's memory. versions resolves
-// table versions of changes; side opens the change section of a unit whose changes lie in a side segment (nil: such a unit's
-// changes cannot be read).
+// DecodeUnit reads the unit at the front of b and returns the bytes that it takes. The unit shares b's memory. Its changes can be
+// read after Attach.
 func DecodeUnit(b []byte, u *Unit) (int, error) {
 	if len(b) < headerBytes {
 		return 0, fmt.Errorf("%w: %d bytes are less than its header", ErrUnit, len(b))

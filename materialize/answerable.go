@@ -12,7 +12,8 @@ import (
 
 // stretch is a run of instants for which the log can answer for a table.
 type stretch struct {
-	from changelog.Offset
+	// begin is where reading begins, from the first instant that can be answered: later where a copy was made in chunks.
+	begin, from changelog.Offset
 	// until is the instant that ends it, zero when it reaches the end of the log; ended says how.
 	until changelog.Offset
 	ended changelog.TableStateKind
@@ -28,8 +29,8 @@ func stretches(c *changelog.Catalog, id schema.TableID, last changelog.Offset) [
 		if !ok || t.StateSince == 0 {
 			break
 		}
-		if state := t.State.State; state == changelog.TableCopied || state == changelog.TableEmpty {
-			all = append(all, stretch{from: t.StateSince, until: until, ended: ended})
+		if t.State.State.Known() {
+			all = append(all, stretch{begin: t.From, from: t.StateSince, until: until, ended: ended})
 		}
 		until, ended, n = t.StateSince, t.State.State, t.StateSince-1
 	}
@@ -46,7 +47,7 @@ func durableEnd(log changelog.Log) changelog.Offset { return log.Bounds().Next -
 func answerable(ctx context.Context, log changelog.Log, id schema.TableID, at changelog.Offset) (changelog.TableAt, error) {
 	end := durableEnd(log)
 	t, known := log.Catalog().TableAt(id, at)
-	if known && t.Answerable() && at <= end && t.KnownFrom >= log.Bounds().First {
+	if known && t.Answerable() && at <= end && t.From >= log.Bounds().First {
 		return t, nil
 	}
 	e := &UnanswerableError{Table: tableName(log.Catalog(), id), Moment: AtOffset(at).String(), Why: whyNot(log, &t, at)}
@@ -62,7 +63,7 @@ func answerable(ctx context.Context, log changelog.Log, id schema.TableID, at ch
 func (e *UnanswerableError) bound(ctx context.Context, log changelog.Log, id schema.TableID) error {
 	end := durableEnd(log)
 	for _, s := range stretches(log.Catalog(), id, end) {
-		if s.from < log.Bounds().First {
+		if s.begin < log.Bounds().First {
 			continue
 		}
 		last := end
@@ -88,7 +89,7 @@ func whyNot(log changelog.Log, t *changelog.TableAt, at changelog.Offset) string
 		return fmt.Sprintf("the log ends at offset %d", durableEnd(log))
 	case t.Table == nil || t.KnownFrom == 0 && t.StateSince == 0:
 		return "the table is known only from a later moment"
-	case t.KnownFrom != 0 && t.KnownFrom < log.Bounds().First:
+	case t.KnownFrom != 0 && t.From < log.Bounds().First:
 		return "the copy that the table begins with has been trimmed from the log"
 	}
 	since := fmt.Sprintf("since offset %d", t.StateSince)
@@ -100,6 +101,8 @@ func whyNot(log changelog.Log, t *changelog.TableAt, at changelog.Offset) string
 		return "the table is not captured " + since
 	case changelog.TableDropped:
 		return "the table is dropped " + since
+	case changelog.TableCopying:
+		return "the table is being copied " + since
 	case changelog.TableRewritten:
 		return "the source rewrote the table without sending its rows, and it has not been copied again " + since
 	default:

@@ -68,7 +68,7 @@ func stretchesFrom(all []stretch, first, from changelog.Offset) []stretch {
 	keep := len(all)
 	for keep > 0 {
 		s := &all[keep-1]
-		if s.from < first || s.until != 0 && s.until <= from && s.ended != changelog.TableCopied {
+		if s.begin < first || s.until != 0 && s.until <= from && s.ended != changelog.TableCopied {
 			break
 		}
 		keep--
@@ -91,8 +91,10 @@ type historian struct {
 	// open are the versions that hold; before those that held when the copy being read began; counts how often equal rows of a
 	// table without a key are there.
 	open, before, counts rowMap
-	// copying says that the unit being read is the copy that a stretch begins with.
+	// copying says that the unit being read belongs to the copy that a stretch begins with.
 	copying bool
+	// chunked says that the copy was made in chunks, among other changes.
+	chunked bool
 
 	key, old, packed []byte
 }
@@ -116,20 +118,25 @@ func (h *historian) stretch(ctx context.Context, s stretch) error {
 	if s.until != 0 {
 		last = min(last, s.until-1)
 	}
-	cursor, err := h.log.Cursor(changelog.CursorOptions{From: s.from, To: last, Tables: changelog.NewTableSet(h.table)})
+	cursor, err := h.log.Cursor(changelog.CursorOptions{From: s.begin, To: last, Tables: changelog.NewTableSet(h.table)})
 	if err != nil {
 		return fmt.Errorf("open cursor: %w", err)
 	}
 	report := progressOf(cursor, h.options.Progress)
 	err = readUnits(ctx, cursor, func(u *changelog.Unit) error {
 		report()
-		copying := u.Meta.Commit() == s.from
+		copying := u.Meta.Commit() <= s.from
 		if !copying { // an empty copy may have been passed over
 			if err := h.endAll(&h.before, closing{op: changelog.OpRead, touch: copied}); err != nil {
 				return err
 			}
 		}
-		return h.unit(ctx, u, copying)
+		touch := copied // whatever happened to a row while it was being copied, its version begins with the copy
+		if !copying {
+			touch = touchOf(&u.Meta)
+		}
+		h.copying, h.chunked = copying, copying && s.begin != s.from
+		return h.unit(ctx, u, touch)
 	})
 	if err != nil {
 		return err
@@ -149,9 +156,7 @@ func (h *historian) stretch(ctx context.Context, s stretch) error {
 	return h.endAll(&h.open, closing{touch: lost})
 }
 
-func (h *historian) unit(ctx context.Context, u *changelog.Unit, copying bool) error {
-	touch := touchOf(&u.Meta)
-	h.copying = copying
+func (h *historian) unit(ctx context.Context, u *changelog.Unit, touch Touch) error {
 	return eachChange(ctx, u, func(c *changelog.Change) error {
 		if err := h.change(c, touch); err != nil {
 			return fmt.Errorf("follow change at offset %d: %w", c.Offset, err)
@@ -271,7 +276,11 @@ func (h *historian) begin(key []byte, c *changelog.Change, touch Touch) error {
 	if err := h.end(&h.open, key, closing{op: c.Op, touch: touch}); err != nil {
 		return err
 	}
-	b := append(h.packed[:0], byte(c.Op))
+	op := c.Op
+	if h.chunked {
+		op = changelog.OpRead
+	}
+	b := append(h.packed[:0], byte(op))
 	b = binary.LittleEndian.AppendUint64(b, uint64(touch.Offset))
 	b = binary.LittleEndian.AppendUint64(b, touch.XID)
 	b = binary.LittleEndian.AppendUint64(b, uint64(touch.Time))

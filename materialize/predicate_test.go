@@ -36,7 +36,9 @@ func TestPredicateReadsValuesOfAnotherTypeAsItsOwn(t *testing.T) {
 // TestPredicateComparesCalendarFields compares dates that are none by year, month and day, as MySQL does.
 func TestPredicateComparesCalendarFields(t *testing.T) {
 	columns := []schema.Column{
-		{ID: 1, Name: "d", Kind: schema.CalendarDate}, {ID: 2, Name: "ts", Kind: schema.CalendarTimestamp}, {ID: 3, Name: "tz", Kind: schema.CalendarTimestampTZ},
+		{ID: 1, Name: "d", Kind: schema.CalendarDate},
+		{ID: 2, Name: "ts", Kind: schema.CalendarTimestamp},
+		{ID: 3, Name: "tz", Kind: schema.CalendarTimestampTZ},
 		{ID: 4, Name: "t", Kind: schema.Time},
 	}
 	table := &schema.Table{Columns: columns}

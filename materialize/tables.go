@@ -170,13 +170,13 @@ func (p *pass) add(ctx context.Context, index int, q *Request, emit func(*Batch)
 
 func (p *pass) replay(q *Request, t *changelog.TableAt) *replay {
 	for _, r := range p.byTable[q.Table] {
-		if r.from == t.KnownFrom && r.where == q.Where && r.only == q.only {
+		if r.from == t.From && r.where == q.Where && r.only == q.only {
 			return r
 		}
 	}
 	id := p.log.ID()
 	r := &replay{
-		table: q.Table, from: t.KnownFrom, where: q.Where, only: q.only, onlyOf: t.Table, options: p.options,
+		table: q.Table, from: t.From, where: q.Where, only: q.only, onlyOf: t.Table, options: p.options,
 		seed: binary.LittleEndian.Uint64(id[:]), rekeyed: converters{versions: p.log.Catalog()},
 	}
 	r.begin()

@@ -154,8 +154,12 @@ func TestCalendarNumbersAreThoseOfTheirFields(t *testing.T) {
 		if accepted := validCalendar(CalendarDate, v); accepted != (ok && again == v) {
 			t.Fatalf("date %d is accepted: %t, and is that of its fields: %t", v, accepted, ok && again == v)
 		}
-		RegularDate(v)
-		RegularTimestamp(v)
+		if _, ok := RegularDate(v); ok && !validCalendar(CalendarDate, v) {
+			t.Fatalf("%d names a day and is no date", v)
+		}
+		if _, ok := RegularTimestamp(v); ok && !validCalendar(CalendarTimestamp, v) {
+			t.Fatalf("%d names a day and is no timestamp", v)
+		}
 		if at, ok := CalendarTimestampAt(v); ok {
 			if micros, regular := RegularTimestamp(at); !regular || micros != v {
 				t.Fatalf("%d µs come back as %d (%t)", v, micros, regular)

@@ -19,6 +19,7 @@ type Copy struct {
 // StartCopy begins a copy of the tables: their versions and states are added to the open transaction, which must be empty. End it
 // with Finish and Writer.Commit with Kind UnitCopy, or with Writer.Abort.
 func (w *Writer) StartCopy(tables []*schema.Table) (*Copy, error) {
+	w.open()
 	for _, t := range tables {
 		w.carry(t)
 		w.TableState(changelog.TableState{Table: t.ID, State: changelog.TableCopied})

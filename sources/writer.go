@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cdc/changelog"
@@ -37,6 +38,13 @@ type Writer struct {
 	sourceTime changelog.Micros
 	appended   func(changelog.Offset, changelog.Position)
 
+	// turn is held by whoever builds a unit: the open transaction, from its first record to its end, or a chunk of a copy, which
+	// other goroutines append between transactions. holding says that the open transaction has it.
+	turn    sync.Mutex
+	holding bool
+	// copies are the tables that are being copied in chunks; nil when there are none.
+	copies atomic.Pointer[copies]
+
 	mu          sync.Mutex // guards interrupted, and side against interrupt
 	interrupted bool
 }
@@ -68,6 +76,22 @@ func NewWriter(o WriterOptions) *Writer {
 	w.versions = map[schema.VersionID]bool{}
 	w.unit.Reset(changelog.UnitTx)
 	return w
+}
+
+// open takes the turn for the open transaction, which keeps it until Commit or Abort.
+func (w *Writer) open() {
+	if !w.holding {
+		w.turn.Lock()
+		w.holding = true
+	}
+}
+
+// close gives the turn up.
+func (w *Writer) close() {
+	if w.holding {
+		w.holding = false
+		w.turn.Unlock()
+	}
 }
 
 // Source is the source as the log knows it. Epoch 0 means that the log does not know it yet.
@@ -109,12 +133,17 @@ func (w *Writer) carry(t *schema.Table) {
 	if w.versions[t.Version] || w.log.Catalog().Logged(t.Version) {
 		return
 	}
+	w.open()
 	w.versions[t.Version] = true
 	w.unit.AddTable(t)
 }
 
 // TableState adds the state of a table to the open transaction.
-func (w *Writer) TableState(s changelog.TableState) { w.unit.AddTableState(s) }
+func (w *Writer) TableState(s changelog.TableState) {
+	w.open()
+	w.unit.AddTableState(s)
+	w.upset(s.Table)
+}
 
 // Row is one row change as a source sends it. The packed rows are copied.
 type Row struct {
@@ -129,6 +158,7 @@ type Row struct {
 
 // Change adds a row change to the open transaction.
 func (w *Writer) Change(r *Row) error {
+	w.open()
 	w.carry(r.Table)
 	after, fromState, err := w.complete(r)
 	if err != nil {
@@ -138,6 +168,11 @@ func (w *Writer) Change(r *Row) error {
 	if err := w.unit.Err(); err != nil {
 		return err
 	}
+	if copying := w.copyOf(r.Table.ID); copying != nil {
+		if err := copying.note(r, after); err != nil {
+			return err
+		}
+	}
 	return w.spill()
 }
 
@@ -146,10 +181,15 @@ func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
 	if w.tx == nil {
 		w.tx = w.state.Begin()
 	}
-	out, fromState, err := w.tx.Apply(rowstate.Change{
-		Op: r.Op, Table: r.Table, Image: r.Image, Before: r.Before, After: r.After, Scratch: w.scratch[:0],
-	})
+	change := rowstate.Change{Op: r.Op, Table: r.Table, Image: r.Image, Before: r.Before, After: r.After, Scratch: w.scratch[:0]}
+	out, fromState, err := w.tx.Apply(change)
 	var missing *rowstate.MissingError
+	if errors.As(err, &missing) && w.isCopying(r.Table.ID) {
+		change.Copying = true
+		if out, fromState, err = w.tx.Apply(change); err == nil {
+			err = w.checkMove(r, out)
+		}
+	}
 	if errors.As(err, &missing) {
 		// Table stays zero: the whole source stops, and must not go on by itself after a restart.
 		return nil, nil, &Stop{TableName: missing.Table, Stop: changelog.Stop{
@@ -169,7 +209,9 @@ func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
 
 // Truncate adds a truncate to the open transaction.
 func (w *Writer) Truncate(t *schema.Table, o changelog.TruncateOptions) error {
+	w.open()
 	w.carry(t)
+	w.upset(t.ID)
 	if w.tx == nil {
 		w.tx = w.state.Begin()
 	}
@@ -182,6 +224,7 @@ func (w *Writer) Truncate(t *schema.Table, o changelog.TruncateOptions) error {
 
 // Message adds a logical message to the open transaction.
 func (w *Writer) Message(prefix, content []byte) error {
+	w.open()
 	w.unit.Message(prefix, content)
 	return w.spill()
 }
@@ -245,6 +288,15 @@ type Commit struct {
 // Commit appends the open transaction and opens the next. A transaction without any change that concerns us is appended as
 // nothing at all, and Commit returns 0.
 func (w *Writer) Commit(ctx context.Context, c Commit) (changelog.Offset, error) {
+	n, err := w.commit(ctx, c)
+	if err == nil {
+		w.committed()
+		w.close()
+	}
+	return n, err
+}
+
+func (w *Writer) commit(ctx context.Context, c Commit) (changelog.Offset, error) {
 	if w.unit.IsEmpty() {
 		return 0, nil
 	}
@@ -298,8 +350,16 @@ func (w *Writer) believed(t changelog.Micros, m *changelog.UnitMeta) changelog.M
 // SourceTime tells the writer the source's own clock, as its keepalives or events show it.
 func (w *Writer) SourceTime(t changelog.Micros) { w.sourceTime = max(w.sourceTime, t) }
 
-// Abort forgets the open transaction.
+// Abort forgets the open transaction. Copies in chunks end with it: the connection is gone that made their chunks fit the stream.
 func (w *Writer) Abort() error {
+	w.open() // a chunk that is being appended goes first
+	defer w.close()
+	w.endCopies()
+	return w.forget()
+}
+
+// forget drops what has been built.
+func (w *Writer) forget() error {
 	var err error
 	if w.side != nil {
 		err = w.side.Discard()
@@ -325,6 +385,8 @@ func (w *Writer) reset() {
 // Tick records that the source's stream has reached the position at the time with nothing in flight. Nothing may be open.
 func (w *Writer) Tick(ctx context.Context, p changelog.Position, t changelog.Micros) (changelog.Offset, error) {
 	w.SourceTime(t)
+	w.open()
+	defer w.close()
 	var unit changelog.UnitBuilder
 	unit.Reset(changelog.UnitTick)
 	unit.Meta = changelog.UnitMeta{
@@ -334,13 +396,17 @@ func (w *Writer) Tick(ctx context.Context, p changelog.Position, t changelog.Mic
 	if err != nil {
 		return 0, fmt.Errorf("append tick at %q: %w", p, err)
 	}
+	w.state.Begin().Commit(n) // it changes nothing, and moves the checkpoint of a source that is idle
 	w.appended(n, p)
+	w.Moved()
 	return n, nil
 }
 
 // Control appends catalog records of this source as one unit of its own and returns its offset: table versions and states that
 // no transaction carries, for instance. Nothing may be open.
 func (w *Writer) Control(ctx context.Context, add func(*changelog.UnitBuilder)) (changelog.Offset, error) {
+	w.open()
+	defer w.close()
 	var unit changelog.UnitBuilder
 	unit.Reset(changelog.UnitControl)
 	unit.Meta.Source, unit.Meta.Epoch = w.info.ID, w.info.Epoch

@@ -298,3 +298,57 @@ func TestRowThatShrankBeforeItsCopyIsCompleted(t *testing.T) {
 		}
 	}
 }
+
+// readLog notes where reading begins.
+type readLog struct {
+	changelog.Log
+	from changelog.Offset
+}
+
+func (l *readLog) Cursor(o changelog.CursorOptions) (changelog.Cursor, error) {
+	l.from = o.From
+	return l.Log.Cursor(o)
+}
+
+// A source that is idle beside a busy one does not read all of what that one wrote when it is opened again.
+func TestG8IdleSourceIsNotReadFromTheStart(t *testing.T) {
+	_, log := openWriter(t)
+	reads := &readLog{Log: log}
+	options := rowstate.Options{Dir: t.TempDir(), Log: reads, Source: 1}
+	state, err := rowstate.Open(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := sources.NewWriter(sources.WriterOptions{Log: log, State: state, Source: changelog.SourceInfo{Name: "test"}})
+	var busy changelog.UnitBuilder
+	busy.Reset(changelog.UnitTx)
+	busy.Meta.Source, busy.Meta.Epoch = 2, 1
+	for range 1 << 20 {
+		busy.Message(nil, nil)
+	}
+	if _, err := log.Append(t.Context(), &busy); err != nil {
+		t.Fatal(err)
+	}
+	tick := func() {
+		t.Helper()
+		n, err := w.Tick(t.Context(), position(1), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(log.WaitDurable(t.Context(), n), state.Durable(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tick()
+	tick() // there must be something to read
+	if err := state.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if state, err = rowstate.Open(t.Context(), options); err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	if reads.from < 1<<20 {
+		t.Fatalf("the log is read from offset %d on", reads.from)
+	}
+}

@@ -75,16 +75,21 @@ func (c *cursor) Next(ctx context.Context) (*changelog.Unit, error) {
 			err = fmt.Errorf("%w: a unit of offset %d where %d is next", changelog.ErrUnit, u.Meta.First, c.at)
 		}
 		if err != nil {
-			c.raw = nil
-			return nil, c.units.corrupt(err)
+			return nil, c.broken(c.units.corrupt(err))
 		}
 		if u.Meta.Commit() > c.to {
 			return nil, io.EOF
 		}
+		wanted := u.Meta.Commit() >= c.wanted
+		if wanted {
+			if err := c.side.attach(u, &c.versions, c.o.Tables); err != nil {
+				return nil, c.broken(err)
+			}
+		}
 		c.raw = c.raw[size:]
 		c.at += changelog.Offset(u.Meta.Count)
-		if u.Meta.Commit() >= c.wanted {
-			return u, c.side.attach(u, &c.versions, c.o.Tables)
+		if wanted {
+			return u, nil
 		}
 	}
 }
@@ -107,7 +112,7 @@ func (c *cursor) nextFrame(ctx context.Context) error {
 		}
 		raw, err := c.units.read(c.at)
 		if err != nil {
-			return err
+			return c.broken(err)
 		}
 		if raw == nil {
 			if c.units.at > c.at { // blocks passed over
@@ -183,6 +188,9 @@ func (c *cursor) leave() error {
 	c.units, c.raw = nil, nil
 	return err
 }
+
+// broken is an error of reading at c.at, where the next call reads again: units behind damage are not to be had by asking twice.
+func (c *cursor) broken(err error) error { return errors.Join(err, c.leave()) }
 
 // Close implements changelog.Cursor.
 func (c *cursor) Close() error {

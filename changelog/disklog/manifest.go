@@ -15,7 +15,7 @@ import (
 )
 
 // manifest says what the folder must hold at least, so that the loss of a whole file, or of a part that was durable, is noticed. It
-// is written when a segment begins or is sealed and when the log is closed. The segments hold all that it says but for that: a
+// is written when the log is opened or closed and when a segment begins or is sealed. The segments hold all that it says but for that: a
 // manifest that is lost is made again.
 type manifest struct {
 	id      [16]byte

@@ -119,17 +119,13 @@ func (l *Log) removeLeftovers() error {
 
 // removeUnnamedSides removes side segments that no durable unit names: their transactions were never appended.
 func (l *Log) removeUnnamedSides() error {
-	for _, s := range l.segments {
-		if s.damage != nil {
-			return nil // it may name any of them
-		}
-	}
 	numbers, err := l.listNumbers(l.sidesDir(), sideSuffix)
 	if err != nil {
 		return err
 	}
-	named := map[uint64]bool{}
+	named, damaged := map[uint64]bool{}, false
 	for _, s := range l.segments {
+		damaged = damaged || s.damage != nil
 		for _, id := range s.sides {
 			named[id] = true
 			l.nextSide = max(l.nextSide, id+1)
@@ -137,7 +133,7 @@ func (l *Log) removeUnnamedSides() error {
 	}
 	for _, id := range numbers {
 		l.nextSide = max(l.nextSide, id+1)
-		if named[id] {
+		if named[id] || damaged { // a damaged segment may name any of them
 			continue
 		}
 		if err := l.fs.Remove(filepath.Join(l.sidesDir(), sideName(id))); err != nil {

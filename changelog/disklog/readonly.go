@@ -150,7 +150,7 @@ func (l *Log) refreshSegment(s *segmentInfo, most changelog.Offset) error {
 	}
 	from := l.durable
 	l.mu.Lock()
-	*s = *fresh
+	s.become(fresh)
 	l.mu.Unlock()
 	if fresh.next == from {
 		return nil

@@ -228,3 +228,26 @@ func TestFollowerIsSearchedWhileItTakesInNews(t *testing.T) {
 	wg.Wait()
 	must(t, c.Close())
 }
+
+// Readers of one log take in news for each other.
+func TestReadersShareALogThatIsBeingWritten(t *testing.T) {
+	fs := vfs.NewMem()
+	l := openMem(t, fs, disklog.Options{SegmentBytes: crashSegment})
+	fill(t, l, 0, 1)
+	reader := openMem(t, fs, disklog.Options{ReadOnly: true, DurableHint: func() changelog.Offset { return l.Bounds().Next }})
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := readFrom(reader, max(1, reader.Bounds().Next-1)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	fill(t, l, 1, 300)
+	stop()
+	wg.Wait()
+}

@@ -28,6 +28,14 @@ type segmentInfo struct {
 	damage   error // why the file cannot be used, if so
 }
 
+// become takes over what a later look at the file has found. What is fixed is left alone, as it is read without the lock.
+func (s *segmentInfo) become(found *segmentInfo) {
+	s.next, s.end, s.torn = found.next, found.end, found.torn
+	s.sealed, s.last, s.damage = found.sealed, found.last, found.damage
+	s.blocks, s.tail, s.marks, s.sides = found.blocks, found.tail, found.marks, found.sides
+	s.footer, s.previous = found.footer, found.previous
+}
+
 // note takes a frame into the index.
 func (s *segmentInfo) note(pos, end int64, first changelog.Offset, count uint64, marks segment.Marks) {
 	if s.tail.Count > 0 && pos-s.tail.Pos >= indexBytes {

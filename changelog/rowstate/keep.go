@@ -17,13 +17,19 @@ import (
 // had a value stored out of line then, and was narrow when it was copied looks like any narrow row, and its next update leaves the
 // value out. When that happens, the whole table's rows are taken from the log, once, and from then on every row is kept that could
 // have a value out of line whatever its width.
+//
+// A source that may leave out any column does so for few tables, and nothing tells which: of such a source nothing is kept until a
+// column is missed, and then every row of that table.
 
 // externalMin is the size from which on Postgres may store a value out of line: what is shorter is not larger than the pointer that
 // would replace it.
 const externalMin = 16
 
-// couldBeExternal reports whether any value of the row may lie out of line.
-func couldBeExternal(t *schema.Table, row []byte) bool {
+// couldBeLeftOut reports whether a change may leave out any value of the row.
+func (s *Store) couldBeLeftOut(t *schema.Table, row []byte) bool {
+	if s.anyColumn {
+		return true
+	}
 	r, err := t.Layout().Row(row)
 	if err != nil {
 		return false
@@ -39,10 +45,10 @@ func couldBeExternal(t *schema.Table, row []byte) bool {
 // Needs reports whether the store has to keep the row, packed in version t, as a later change may leave a column of it out. It is
 // safe for concurrent use and cheap: it is asked about every row.
 func (s *Store) Needs(t *schema.Table, row []byte) bool {
-	if Needs(t, row) {
+	if !s.anyColumn && Needs(t, row) {
 		return true
 	}
-	return s.anyWhole.Load() && s.keepsAll(t.ID) && couldBeExternal(t, row)
+	return s.anyWhole.Load() && s.keepsAll(t.ID) && s.couldBeLeftOut(t, row)
 }
 
 func (s *Store) keepsAll(id schema.TableID) bool {
@@ -55,23 +61,46 @@ func wholeKey(id schema.TableID) []byte {
 	return binary.BigEndian.AppendUint32([]byte{spaceMeta, 'w'}, uint32(id))
 }
 
-// findWhole notes the tables of which all rows are kept.
+// loading is what stands under a table's wholeKey while its rows are being taken from the log. Found at the next Open it means that some
+// of them may be older than the checkpoint.
+var loading = []byte{1}
+
+// findWhole notes the tables of which all rows are kept, and forgets those of which a crash left only some.
 func (s *Store) findWhole() error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceMeta, 'w'}, UpperBound: []byte{spaceMeta, 'w' + 1}})
 	if err != nil {
 		return err
 	}
+	var partial []schema.TableID
 	for ok := it.First(); ok; ok = it.Next() {
-		if len(it.Key()) == 6 {
-			s.whole[schema.TableID(binary.BigEndian.Uint32(it.Key()[2:]))] = true
-			s.anyWhole.Store(true)
+		if len(it.Key()) != 6 {
+			continue
 		}
+		id := schema.TableID(binary.BigEndian.Uint32(it.Key()[2:]))
+		if len(it.Value()) > 0 {
+			partial = append(partial, id)
+			continue
+		}
+		s.whole[id] = true
+		s.anyWhole.Store(true)
 	}
-	return errors.Join(it.Error(), it.Close())
+	err = errors.Join(it.Error(), it.Close())
+	for _, id := range partial {
+		err = errors.Join(err, s.forgetTable(id))
+	}
+	return err
+}
+
+// forgetTable removes the table's rows, which can be taken from the log again.
+func (s *Store) forgetTable(id schema.TableID) error {
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	return errors.Join(batch.DeleteRange(tablePrefix(spaceRows, id), tablePrefix(spaceRows, id+1), nil),
+		batch.Delete(wholeKey(id), nil), batch.Commit(pebble.NoSync))
 }
 
 // keepAll takes the table's rows from the log and keeps all of them from now on. What has been appended must become durable first;
-// the open transaction's own rows lie above and stay.
+// the open transaction's own rows lie above and stay. When it fails, nothing of the table is left in the store, as it could be old.
 func (s *Store) keepAll(ctx context.Context, id schema.TableID) error {
 	if last := s.log.Catalog().Progress(s.source).Commit; last != 0 {
 		if err := s.log.WaitDurable(ctx, last); err != nil {
@@ -81,13 +110,17 @@ func (s *Store) keepAll(ctx context.Context, id schema.TableID) error {
 			return err
 		}
 	}
+	err := s.db.Set(wholeKey(id), loading, pebble.NoSync)
+	if err == nil {
+		err = s.loadTable(ctx, id)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("take table %d from the log: %w", id, err), s.forgetTable(id))
+	}
 	s.mu.Lock()
 	s.whole[id], s.holds[id] = true, true
 	s.mu.Unlock()
 	s.anyWhole.Store(true)
-	if err := s.loadTable(ctx, id); err != nil {
-		return fmt.Errorf("take table %d from the log: %w", id, err)
-	}
 	return s.db.Set(wholeKey(id), nil, pebble.NoSync)
 }
 
@@ -131,7 +164,7 @@ func (l *loader) clear() error {
 
 func (l *loader) unit(unit *changelog.Unit) error {
 	err := unit.CatalogRecords(func(_ changelog.Offset, record []byte) error {
-		if state, ok := changelog.AsTableState(record); ok && state.State == changelog.TableCopied && state.Table == l.id {
+		if state, ok := changelog.AsTableState(record); ok && state.Replaces() && state.Table == l.id {
 			return l.clear()
 		}
 		return nil
@@ -170,7 +203,7 @@ func (l *loader) change(c *changelog.Change) error {
 	if c.After.IsZero() {
 		return nil
 	}
-	if !couldBeExternal(c.Table, c.After.Raw()) {
+	if !l.s.couldBeLeftOut(c.Table, c.After.Raw()) {
 		return l.put(c.Table, c.After, nil)
 	}
 	return l.put(c.Table, c.After, storedValue(c.Table, c.After.Raw()))

@@ -17,8 +17,12 @@ import (
 	"cdc/schema"
 )
 
-// checkpointBytes is how much the store takes in between two checkpoints; a restart replays the log from the last one.
-const checkpointBytes = 64 << 20
+// What lies between two checkpoints at most; a restart replays the log from the last one. Rows that need not be kept count as offsets
+// only, as they have to be read again all the same.
+const (
+	checkpointBytes   = 64 << 20
+	checkpointOffsets = 1 << 20
+)
 
 // Key spaces of the key-value store.
 const (
@@ -36,6 +40,9 @@ type Options struct {
 	// Log is what the store is derived from, and Source the source whose units it follows: each source has a store of its own.
 	Log    changelog.Log
 	Source changelog.SourceID
+	// AnyColumn says that the source may leave any unchanged column out of a change, as MySQL does where binlog_row_image is
+	// MINIMAL; otherwise only values that Postgres stores out of line.
+	AnyColumn bool
 }
 
 // Store keeps rows by table and key. Only effects of durable units reach its files; what is newer waits in layers above them, so
@@ -45,15 +52,19 @@ type Store struct {
 	db     *pebble.DB
 	log    changelog.Log
 	source changelog.SourceID
+	// anyColumn is Options.AnyColumn.
+	anyColumn bool
 	// anyWhole says that whole is not empty.
 	anyWhole atomic.Bool
 
-	mu     sync.Mutex              // guards the fields below
-	holds  map[schema.TableID]bool // tables that may have a row here; all others need no look-up
-	whole  map[schema.TableID]bool // tables of which all rows are kept, see keep.go
-	layers []*layer                // committed and not durable, oldest first
-	taken  int                     // bytes since the last checkpoint
-	err    error                   // the first failed write, which sticks
+	mu        sync.Mutex              // guards the fields below
+	holds     map[schema.TableID]bool // tables that may have a row here; all others need no look-up
+	whole     map[schema.TableID]bool // tables of which all rows are kept, see keep.go
+	layers    []*layer                // committed and not durable, oldest first
+	committed changelog.Offset        // up to which the source's transactions have been handed over
+	marked    changelog.Offset        // of the last checkpoint
+	taken     int                     // bytes since then
+	err       error                   // the first failed write, which sticks
 }
 
 // layer is what one transaction changes: rows by key (nil: gone) over tables emptied first.
@@ -69,10 +80,15 @@ func newLayer() *layer {
 	return &layer{truncated: map[schema.TableID]bool{}, rows: map[string][]byte{}}
 }
 
-// Open opens the store and brings it up to the log's end. A store that cannot be read is made again from the log.
+// Open opens the store and brings it up to the log's end. A store that cannot be read is made again from the log. What has been
+// appended of the source must become durable first: nobody would bring it to this store later.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	if err := o.Log.WaitDurable(ctx, o.Log.Catalog().Progress(o.Source).Commit); err != nil {
+		return nil, fmt.Errorf("open row state: %w", err)
+	}
 	s, err := open(ctx, o)
-	if err == nil || o.Dir == "" || ctx.Err() != nil {
+	var unread *logError
+	if err == nil || o.Dir == "" || ctx.Err() != nil || errors.As(err, &unread) {
 		return s, err
 	}
 	if removeErr := os.RemoveAll(o.Dir); removeErr != nil {
@@ -80,6 +96,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	return open(ctx, o)
 }
+
+// logError is an error of reading the log: the store is not to blame, and may be all that is left of a part that is damaged.
+type logError struct{ error }
+
+func (e *logError) Unwrap() error { return e.error }
 
 func open(ctx context.Context, o Options) (*Store, error) {
 	options := &pebble.Options{DisableWAL: true, Logger: silent{}}
@@ -91,7 +112,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open row state: %w", err)
 	}
-	s := &Store{db: db, log: o.Log, source: o.Source, holds: map[schema.TableID]bool{}, whole: map[schema.TableID]bool{}}
+	s := &Store{db: db, log: o.Log, source: o.Source, anyColumn: o.AnyColumn, holds: map[schema.TableID]bool{}, whole: map[schema.TableID]bool{}}
 	if err := s.catchUp(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("rebuild row state: %w", err), db.Close())
 	}
@@ -120,21 +141,23 @@ func (s *Store) catchUp(ctx context.Context) error {
 		return err
 	}
 	bounds := s.log.Bounds()
+	s.committed, s.marked = from, from
 	if from+1 >= bounds.Next {
 		return nil
 	}
 	cursor, err := s.log.Cursor(changelog.CursorOptions{From: from + 1, To: bounds.Next - 1})
 	if err != nil {
-		return err
+		return &logError{err}
 	}
 	defer cursor.Close()
 	for {
 		unit, err := cursor.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return s.Durable(bounds.Next - 1)
+			s.committed = bounds.Next - 1
+			return s.Durable(s.committed)
 		}
 		if err != nil {
-			return err
+			return &logError{err}
 		}
 		if unit.Meta.Source != s.source {
 			continue
@@ -160,8 +183,8 @@ func (s *Store) findTables() error {
 	return it.Error()
 }
 
-// mayHold reports whether the store or an open transaction may have a row of the table.
-func (s *Store) mayHold(id schema.TableID) bool {
+// MayHold reports whether the store or an open transaction may have a row of the table.
+func (s *Store) MayHold(id schema.TableID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.holds[id]
@@ -171,7 +194,7 @@ func (s *Store) mayHold(id schema.TableID) bool {
 func (s *Store) replay(unit *changelog.Unit) error {
 	tx := s.Begin()
 	err := unit.CatalogRecords(func(_ changelog.Offset, record []byte) error {
-		if state, ok := changelog.AsTableState(record); ok && state.State == changelog.TableCopied {
+		if state, ok := changelog.AsTableState(record); ok && state.Replaces() {
 			return tx.Truncate(state.Table)
 		}
 		return nil
@@ -183,7 +206,7 @@ func (s *Store) replay(unit *changelog.Unit) error {
 	for {
 		ok, err := unit.Next(&c)
 		if err != nil {
-			return err
+			return &logError{err}
 		}
 		if !ok {
 			break
@@ -231,13 +254,15 @@ func (s *Store) Durable(n changelog.Offset) error {
 		s.taken += s.layers[0].bytes
 		s.layers = s.layers[1:]
 	}
-	if s.taken < checkpointBytes {
+	// A transaction may be durable before it is handed over: only what has been is settled.
+	n = min(n, s.committed)
+	if s.taken < checkpointBytes && n < s.marked+checkpointOffsets {
 		return nil
 	}
 	if s.err = s.mark(n); s.err != nil {
 		return fmt.Errorf("checkpoint row state: %w", s.err)
 	}
-	s.taken = 0
+	s.marked, s.taken = n, 0
 	return nil
 }
 

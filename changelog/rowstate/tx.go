@@ -23,6 +23,8 @@ type Change struct {
 	Table         *schema.Table
 	Image         changelog.Image
 	Before, After []byte
+	// Copying says that the table's copy is not complete: a row that the log does not hold yet may stay in part.
+	Copying bool
 	// Scratch is memory that the completed row may be written into.
 	Scratch []byte
 }
@@ -40,10 +42,17 @@ func (e *MissingError) Error() string {
 		e.Table, strings.Join(e.Columns, ", "), e.Key)
 }
 
+// ErrReadAgain says that the open transaction must be aborted and read from the source again. It changed rows of a table before
+// anything told that all of the table's rows would be needed; from here on they are kept.
+var ErrReadAgain = errors.New("the transaction is read again, as a column was left out of a row that it may have changed itself")
+
 // Tx is what one open transaction does to the store. It is for one goroutine.
 type Tx struct {
 	s   *Store
 	top *layer
+	// touched are the tables of which the transaction has changed rows, last the newest.
+	touched map[schema.TableID]bool
+	last    schema.TableID
 
 	key, oldKey []byte
 	builder     schema.Builder
@@ -52,13 +61,13 @@ type Tx struct {
 }
 
 // Begin opens a transaction. Transactions of one source do not overlap.
-func (s *Store) Begin() *Tx { return &Tx{s: s, top: newLayer()} }
+func (s *Store) Begin() *Tx { return &Tx{s: s, top: newLayer(), touched: map[schema.TableID]bool{}} }
 
 // Commit hands the transaction over under the offset of its commit in the log.
 func (t *Tx) Commit(n changelog.Offset) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	t.top.commit = n
+	t.top.commit, t.s.committed = n, n
 	if len(t.top.rows) > 0 || len(t.top.truncated) > 0 || t.top.spilled {
 		t.s.layers = append(t.s.layers, t.top)
 	}
@@ -97,6 +106,14 @@ func (t *Tx) Truncate(id schema.TableID) error {
 // row, in Scratch where that is large enough, and a bitmap of the columns that came from the store (nil when the old row that the
 // source sent had them all); both are valid until the next call. When nothing was absent it returns nil, nil.
 func (t *Tx) Apply(c Change) (after, fromState []byte, err error) {
+	after, fromState, err = t.apply(c)
+	if t.last != c.Table.ID {
+		t.last, t.touched[c.Table.ID] = c.Table.ID, true
+	}
+	return after, fromState, err
+}
+
+func (t *Tx) apply(c Change) (after, fromState []byte, err error) {
 	if c.Table.Identity == schema.IdentityNone && c.After == nil {
 		return nil, nil, nil
 	}
@@ -112,7 +129,10 @@ func (t *Tx) Apply(c Change) (after, fromState []byte, err error) {
 		completed, fromState, err = t.complete(c, row)
 		var missing *MissingError
 		if errors.As(err, &missing) && !t.s.keepsAll(c.Table.ID) {
-			if err = t.s.keepAll(context.Background(), c.Table.ID); err == nil {
+			if err = t.s.keepAll(context.Background(), c.Table.ID); err == nil && t.touched[c.Table.ID] {
+				return nil, nil, ErrReadAgain
+			}
+			if err == nil {
 				completed, fromState, err = t.complete(c, row)
 			}
 		}
@@ -156,7 +176,7 @@ func (t *Tx) complete(c Change, row schema.Row) (completed, fromState []byte, er
 			missing = append(missing, c.Table.Columns[i].Name)
 		}
 	}
-	if missing != nil {
+	if missing != nil && !(c.Copying && t.s.keepsAll(c.Table.ID)) {
 		return nil, nil, &MissingError{Table: c.Table.FullName(), Columns: missing, Key: fmt.Sprintf("%x", t.oldKey)}
 	}
 	completed, err = t.builder.Finish()
@@ -206,13 +226,14 @@ func (t *Tx) storedRow(c Change, row, before schema.Row) (schema.Row, error) {
 	return stored, nil
 }
 
-// remember keeps the completed row when a later change may send it in part, and drops what is no longer so.
+// remember keeps the completed row when a later change may send it in part, and drops what is no longer so. A table that sends full
+// old rows for a while needs nothing kept, but what was kept of it before must not outlive the row.
 func (t *Tx) remember(c Change, after []byte, carried bool) error {
-	if c.Table.Identity == schema.IdentityFull || len(c.Table.KeyColumns()) == 0 {
+	if len(c.Table.KeyColumns()) == 0 {
 		return nil
 	}
 	needs := carried || t.s.Needs(c.Table, after)
-	if !needs && !t.s.mayHold(c.Table.ID) {
+	if !needs && !t.s.MayHold(c.Table.ID) {
 		return nil
 	}
 	row, err := c.Table.Layout().Row(after)
@@ -253,7 +274,7 @@ func (t *Tx) forgetMoved(c Change) error {
 
 // forget drops a deleted row's state.
 func (t *Tx) forget(c Change) error {
-	if c.Image == changelog.ImageNone || !t.s.mayHold(c.Table.ID) {
+	if c.Image == changelog.ImageNone || !t.s.MayHold(c.Table.ID) {
 		return nil
 	}
 	before, err := c.Table.Layout().Row(c.Before)

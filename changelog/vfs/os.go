@@ -118,13 +118,23 @@ func (OS) Lock(name string) (io.Closer, error) {
 		return syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
 	})
 	if err == nil {
-		return f, nil
+		return flock{f}, nil
 	}
 	_ = f.Close() // nothing was written
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, fmt.Errorf("lock %s: %w", name, ErrLocked)
 	}
 	return nil, &fs.PathError{Op: "flock", Path: name, Err: err}
+}
+
+// flock is a lock that is held.
+type flock struct{ *os.File }
+
+// Close gives the lock up by its own call. Closing alone would keep it for as
+// long as a child that is being started has a copy of the descriptor.
+func (f flock) Close() error {
+	err := control(f.File, func(fd int) error { return syscall.Flock(fd, syscall.LOCK_UN) })
+	return errors.Join(err, f.File.Close())
 }
 
 // Free implements FS.

@@ -124,8 +124,10 @@ func clockAt(ctx context.Context, log *Log, source changelog.SourceID, at change
 // stateText is a table's state in the words of the documentation.
 func stateText(s changelog.TableStateKind) string {
 	switch s {
-	case changelog.TableCopied, changelog.TableEmpty:
+	case changelog.TableCopied, changelog.TableEmpty, changelog.TableComplete:
 		return "tracked"
+	case changelog.TableCopying:
+		return "copying"
 	case changelog.TableUntracked:
 		return "UNTRACKED"
 	case changelog.TableDropped:

@@ -1,0 +1,222 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cdc/changelog"
+	"cdc/schema"
+)
+
+// Chunk is a range of a table's rows on its way into the log. One goroutine at a time fills it: Open, read From, Add every row that
+// the view holds, Append. Close it in any case.
+type Chunk struct {
+	// Table is the version that rows are packed in.
+	Table *schema.Table
+	// From is how far the log had the source when the chunk was opened: the chunk's view must hold everything up to it. The
+	// changes after it are held against the rows.
+	From changelog.Position
+
+	copy *TableCopy
+
+	rows  []byte // packed, one after another
+	ends  []int
+	names []string // the row's key
+	keys  map[string]struct{}
+
+	// guarded by copy.mu
+	changed      map[string][]byte // what became of keys since From; nil: gone
+	changedBytes int
+	read         bool // all rows are here: changes of other keys do not matter
+	stale        bool
+}
+
+// Open opens a chunk: from here on the table's changes are held against its rows.
+func (c *TableCopy) Open() *Chunk {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	chunk := &Chunk{Table: c.table, copy: c, keys: map[string]struct{}{}, changed: map[string][]byte{}}
+	chunk.From = c.w.Progress().Position // read when changes are already being kept, so that none is missed
+	c.chunks = append(c.chunks, chunk)
+	return chunk
+}
+
+// Close forgets the chunk.
+func (ch *Chunk) Close() {
+	c := ch.copy
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, other := range c.chunks {
+		if other == ch {
+			c.chunks = append(c.chunks[:i], c.chunks[i+1:]...)
+			return
+		}
+	}
+}
+
+// Add adds a row, which it copies, and reports whether the chunk is full: then its range ends with this row.
+func (ch *Chunk) Add(packed []byte) (full bool, err error) {
+	packedAs, err := packedKey(ch.Table, packed)
+	if err != nil {
+		return false, err
+	}
+	key := string(packedAs)
+	ch.names = append(ch.names, key)
+	ch.keys[key] = struct{}{}
+	ch.rows = append(ch.rows, packed...)
+	ch.ends = append(ch.ends, len(ch.rows))
+	return len(ch.rows) >= chunkBytes, nil
+}
+
+// Len is the number of rows.
+func (ch *Chunk) Len() int { return len(ch.ends) }
+
+func (ch *Chunk) row(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = ch.ends[i-1]
+	}
+	return ch.rows[start:ch.ends[i]]
+}
+
+// take notes a committed change. copy.mu is held.
+func (ch *Chunk) take(k *keyedChange) {
+	if ch.stale {
+		return
+	}
+	if ch.read {
+		if _, mine := ch.keys[k.key]; !mine {
+			return
+		}
+	}
+	row := k.row
+	if row != nil && partial(ch.Table, row) {
+		if before := ch.changed[k.key]; before != nil {
+			row = overlay(ch.Table, before, row)
+		}
+	}
+	ch.changed[k.key] = row
+	if ch.changedBytes += len(k.key) + len(row); ch.changedBytes > notedBytes {
+		ch.stale, ch.changed = true, nil
+	}
+}
+
+// overlay is the older row with the columns that the newer one holds in their place. Both have been read before.
+func overlay(t *schema.Table, older, newer []byte) []byte {
+	a, errA := t.Layout().Row(older)
+	b, errB := t.Layout().Row(newer)
+	if errA != nil || errB != nil {
+		return newer
+	}
+	var builder schema.Builder
+	builder.Reset(t.Layout(), nil)
+	for i := range t.Columns {
+		if b.State(i) != schema.Absent {
+			builder.Copy(i, b, i)
+		} else if a.State(i) != schema.Absent {
+			builder.Copy(i, a, i)
+		}
+	}
+	merged, err := builder.Finish()
+	if err != nil {
+		return newer
+	}
+	return merged
+}
+
+// Place is where a chunk stands in the copy of its table.
+type Place struct {
+	// Cursor is where the next chunk begins.
+	Cursor string
+	// Last says that there is none.
+	Last bool
+	// Reached reports whether the stream has passed everything that the chunk's view may hold. It is called between transactions.
+	Reached func() bool
+}
+
+// Append waits until the stream has passed the chunk's view, and appends the rows as they are then. It returns ErrStale when they
+// must be read again. Chunks of a table are appended one after another, in the order of their ranges.
+func (ch *Chunk) Append(ctx context.Context, p Place) error {
+	ch.copy.mu.Lock()
+	ch.read = true
+	ch.copy.mu.Unlock()
+	w := ch.copy.w
+	for {
+		all := w.copies.Load()
+		if all == nil || all.byTable[ch.Table.ID] != ch.copy {
+			return errors.New("the copy has ended")
+		}
+		done, err := ch.tryAppend(ctx, p)
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-all.moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// tryAppend appends between two transactions, if the stream has come far enough.
+func (ch *Chunk) tryAppend(ctx context.Context, p Place) (done bool, err error) {
+	w, c := ch.copy.w, ch.copy
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	if all := w.copies.Load(); all == nil || all.byTable[ch.Table.ID] != c {
+		return false, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.again {
+		return true, errAgain
+	}
+	if ch.stale {
+		return true, ErrStale
+	}
+	if !p.Reached() {
+		return false, nil
+	}
+	if err := ch.build(p); err != nil {
+		return true, errors.Join(err, w.forget())
+	}
+	if err := w.commitCopy(ctx); err != nil {
+		return true, errors.Join(err, w.forget())
+	}
+	return true, nil
+}
+
+// errAgain says that the copy of the table has begun again.
+var errAgain = errors.New("the copy has begun again")
+
+// build puts the chunk into the writer's unit.
+func (ch *Chunk) build(p Place) error {
+	w := ch.copy.w
+	w.tx = w.state.Begin()
+	state := changelog.TableState{Table: ch.Table.ID, State: changelog.TableCopying, Cursor: p.Cursor}
+	if p.Last {
+		state = changelog.TableState{Table: ch.Table.ID, State: changelog.TableComplete}
+	}
+	w.unit.AddTableState(state)
+	for i, key := range ch.names {
+		row := ch.row(i)
+		if after, ok := ch.changed[key]; ok {
+			if after == nil {
+				continue // it is gone by now
+			}
+			row = overlay(ch.Table, row, after)
+		}
+		if err := w.applyRead(ch.Table, row); err != nil {
+			return fmt.Errorf("append chunk of %s: %w", ch.Table.FullName(), err)
+		}
+		w.unit.RowChange(changelog.OpRead, ch.Table, changelog.ImageNone, nil, row, nil)
+		if err := w.unit.Err(); err != nil {
+			return err
+		}
+		if err := w.spill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
