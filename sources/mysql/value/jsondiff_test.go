@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+
+	"cdc/e2e/testservers"
 )
 
 // jsonSteps are documents, and what an application does to them. The server sends the difference when it can, and the whole document
@@ -36,7 +38,7 @@ var jsonSteps = []struct {
 // TestJSONDiffsGiveTheServersDocument lets a server update documents in place, with binlog_row_value_options=PARTIAL_JSON, and
 // applies what the binlog tells of it to the text of the document before.
 func TestJSONDiffsGiveTheServersDocument(t *testing.T) {
-	s := startServer(t, "mysql")
+	s := startServer(t, testservers.FlavourMySQL)
 	c, database := s.database(t)
 	c.exec("CREATE TABLE j (id INT PRIMARY KEY, whole JSON, j JSON, k JSON)")
 	for i, doc := range jsonSteps {
