@@ -37,7 +37,7 @@ var (
 	datetimes = quoted("0000-00-00 00:00:00", "2024-00-15 01:02:03", "0001-01-01 00:00:00.000001", "9999-12-31 23:59:59.4", "1970-01-01 00:00:00",
 		"2024-02-29 12:34:56.789012", "2000-01-01 23:59:59.100000", "2024-06-00 00:00:00.99", "2024-02-29 12:34:56.999999")
 	stamps = quoted("0000-00-00 00:00:00", "1970-01-01 00:00:01", "2038-01-19 03:14:07", "2024-02-29 12:34:56.789012", "2000-01-01 00:00:00.5",
-		"1970-01-01 00:00:01.000001", "2024-03-31 02:30:00")
+		"1970-01-01 00:00:01.000001", "2024-03-31 02:30:00", "1970-01-01 00:00:00.5", "1970-01-01 00:00:00", "2038-01-19 03:14:07.999999")
 	floats  = []string{"0", "-0e0", "1.1", "-1.5", "3.4028234e38", "1.17549435e-38", "1e-45", "0.1", "16777217", "123456789", "1e10", "3.14159265", "-2.5e-7"}
 	doubles = []string{
 		"0", "-0e0", "1.1", "1e308", "1.7976931348623157e308", "5e-324", "2.2250738585072014e-308", "0.1", "9007199254740993",
@@ -188,12 +188,12 @@ var edges = []edge{
 	{only: "mariadb", typ: "INET4", values: quoted("10.0.0.1", "10.0.0.0", "0.0.0.0", "255.255.255.255", "32.32.32.32")},
 	{only: "mariadb", typ: "INET6", values: quoted("2001:db8::1", "::", "::1", "::ffff:1.2.3.4", "::1.2.3.4", "::0.1.2.3", "::2.3", "1::", "::ffff:0:0", "::1:0:0",
 		"1:0:2:0:3:0:4:0", "1:0:0:2:0:0:3:4", "1:0:0:2:0:0:0:4", "fe80::20", "1:2:3:4:5:6:7:8", "0:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:0", "ffff::ffff:1.2.3.4", "64:ff9b::1.2.3.4", "::ffff", "::1:2")},
-	{only: "mariadb", typ: "VARCHAR(100) COMPRESSED", values: append(quoted("", "short"), "repeat('abc', 33)", "repeat('é', 100)")},
+	{only: "mariadb", typ: "VARCHAR(100) COMPRESSED", values: append(quoted("", "short"), "repeat('abc', 33)", "repeat('é', 100)", "repeat('abc', 32)")},
 	{only: "mariadb", typ: "VARCHAR(500) CHARACTER SET latin1 COMPRESSED", values: append(quoted("", "é"), "repeat('abc', 160)")},
 	{only: "mariadb", typ: "VARCHAR(254) CHARACTER SET latin1 COMPRESSED", values: append(quoted("", "é"), "repeat('abc', 84)")},
 	{only: "mariadb", typ: "VARCHAR(255) CHARACTER SET latin1 COMPRESSED", values: append(quoted("", "é"), "repeat('abc', 84)")},
 	{only: "mariadb", typ: "VARBINARY(500) COMPRESSED", values: append(hexes("", "00"), "repeat(x'00', 400)")},
-	{only: "mariadb", typ: "TEXT COMPRESSED", values: append(quoted("", "é"), "repeat('é', 1000)")},
+	{only: "mariadb", typ: "TEXT COMPRESSED", values: append(quoted("", "é"), "repeat('é', 1000)", "repeat('é', 1000)", "repeat('é', 500)")},
 	{only: "mariadb", typ: "LONGBLOB COMPRESSED", values: append(hexes("", "00"), "repeat(x'00', 100000)")},
 	{only: "mariadb", typ: "JSON", values: quoted(`{"a": 12345678901234567890.5, "b":[1,2]}`, "null", "[]", `"é"`)},
 }
