@@ -98,10 +98,10 @@ func readTree(fsys fs.FS) (*tree, error) {
 			return err
 		}
 		if slices.Contains(ignoredTopLevel, name) {
-			if entry.IsDir() {
-				return fs.SkipDir
+			if !entry.IsDir() { // .git of a worktree is a file; SkipDir would skip all beside it
+				return nil
 			}
-			return nil // .git is a file in a worktree, where SkipDir would end the walk
+			return fs.SkipDir
 		}
 		if name != "." {
 			t.names[name] = true

@@ -25,7 +25,7 @@ type Catalog struct {
 	tags      []dated[Tag]
 	stops     []StopRecord
 	decided   []DecisionRecord
-	events    []catalogEvent // one without a record has been replaced
+	events    []catalogEvent
 }
 
 // dated is a value that holds from an instant on.
@@ -37,8 +37,11 @@ type dated[T any] struct {
 type tableHistory struct {
 	versions []dated[*schema.Table]
 	states   []dated[TableState]
-	// chunk is the index in Catalog.events of the last state, when that one is a chunk's.
-	chunk int
+	// shape is the detail of the newest TableShape.
+	shape string
+	// shapeEvent and chunkEvent are one more than the indexes in Catalog.events of the newest shape and, while the last state is a
+	// chunk's, of that.
+	shapeEvent, chunkEvent int
 }
 
 type sourceHistory struct {
@@ -91,6 +94,9 @@ type TableAt struct {
 	// From is the instant from which the log must be read to rebuild the table: KnownFrom, or where a copy in chunks that was
 	// complete there had begun.
 	From Offset
+	// Shape is how the source stored the table when the log last heard of it, whatever the instant asked about; empty when it never
+	// has.
+	Shape string
 }
 
 // Answerable reports whether the table's rows at the instant follow from the log.
@@ -304,7 +310,7 @@ func (h *tableHistory) at(n Offset) (t TableAt, ok bool) {
 	if !ok {
 		return TableAt{}, false
 	}
-	t.Table = version.v
+	t.Table, t.Shape = version.v, h.shape
 	var began Offset // of the copy in chunks
 	for _, s := range h.states {
 		if s.at > n {
@@ -433,6 +439,7 @@ func (c *Catalog) add(e catalogEvent) error {
 		var s TableState
 		if s, err = decodeTableState(payload); err == nil {
 			c.addTableState(e, s)
+			return nil
 		}
 	case recordTag:
 		var t Tag
@@ -496,21 +503,37 @@ func (c *Catalog) addTable(e catalogEvent, payload []byte) error {
 	return nil
 }
 
-// addTableState adds a state. Of the chunks of one copy only the last is kept: a copy has many, and only the last cursor counts.
+// addTableState adds a state. Of a table's shapes, and of the chunks of one copy, only the newest counts: it takes the place of the
+// one before it, so that dictionaries do not grow with each.
 func (c *Catalog) addTableState(e catalogEvent, s TableState) {
 	c.seen(s.Table, e.epoch)
 	h := c.history(s.Table)
+	if s.State == TableShape {
+		h.shape = s.Detail
+		c.keepNewest(&h.shapeEvent, e)
+		return
+	}
 	chunk := s.State == TableCopying && s.Cursor != ""
-	if chunk && h.chunk != 0 {
-		c.events[h.chunk].record = nil
-		h.states[len(h.states)-1] = dated[TableState]{e.at, s}
-	} else {
-		h.states = append(h.states, dated[TableState]{e.at, s})
+	if !chunk || h.chunkEvent == 0 {
+		h.states = append(h.states, dated[TableState]{})
+		h.chunkEvent = 0
 	}
-	h.chunk = 0
+	h.states[len(h.states)-1] = dated[TableState]{e.at, s}
 	if chunk {
-		h.chunk = len(c.events)
+		c.keepNewest(&h.chunkEvent, e)
+	} else {
+		c.events = append(c.events, e)
 	}
+}
+
+// keepNewest puts an event where the last of its kind is. place is one more than the index of that, 0 when there is none.
+func (c *Catalog) keepNewest(place *int, e catalogEvent) {
+	if *place == 0 {
+		c.events = append(c.events, e)
+		*place = len(c.events)
+		return
+	}
+	c.events[*place-1] = e
 }
 
 func (c *Catalog) history(id schema.TableID) *tableHistory {
@@ -529,17 +552,8 @@ func (c *Catalog) AppendDictionary(dst []byte) []byte {
 	defer c.mu.RUnlock()
 	e := encoder{b: dst}
 	e.uint(dictionaryFormat)
-	kept := 0
-	for i := range c.events {
-		if c.events[i].record != nil {
-			kept++
-		}
-	}
-	e.uint(uint64(kept))
+	e.uint(uint64(len(c.events)))
 	for _, event := range c.events {
-		if event.record == nil {
-			continue
-		}
 		e.uint(uint64(event.at))
 		e.uint(uint64(event.source))
 		e.uint(uint64(event.epoch))

@@ -61,6 +61,9 @@ const (
 	TableCopying TableStateKind = 6
 	// TableComplete: the unit holds the last chunk. The chunks and the changes since the copy's beginning make the whole table.
 	TableComplete TableStateKind = 7
+	// TableShape changes no state. Its detail says, in the source's own words, how the source stores the table: what a later look
+	// differs in may have changed stored rows without sending them. Only the newest one counts.
+	TableShape TableStateKind = 8
 )
 
 // Known reports whether the log can answer for the table from such a state on.

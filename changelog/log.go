@@ -111,6 +111,15 @@ func (c Cut) Max() Offset {
 	return most
 }
 
+// Min is the smallest offset of the cut: what it holds is in the cut whatever its source.
+func (c Cut) Min() Offset {
+	least := c.Default
+	for _, s := range c.Sources {
+		least = min(least, s.Offset)
+	}
+	return least
+}
+
 // TableCut is a table at the offset of a cut.
 type TableCut struct {
 	Table  schema.TableID

@@ -18,6 +18,8 @@ type ChangesOptions struct {
 	Where *Predicate
 	// From and To bound the offsets, both included; zero is the first and the last.
 	From, To changelog.Offset
+	// Within, when set, keeps changes of those units only.
+	Within func(*changelog.UnitMeta) bool
 	// Limit keeps the last that many; zero keeps all.
 	Limit int
 	// Follow goes on with what is appended until the context is done; it is for streams without a limit.
@@ -97,6 +99,9 @@ func (o *ChangesOptions) scan(ctx context.Context, log changelog.Log, from chang
 	matches := map[schema.VersionID]*matcher{}
 	return readUnits(ctx, cursor, func(u *changelog.Unit) error {
 		report()
+		if o.Within != nil && !o.Within(&u.Meta) {
+			return nil
+		}
 		u.LoadPosition()
 		return unitChanges(ctx, u, func(c *ChangeRow) error {
 			if c.Offset < from || o.Where != nil && !matchEither(o.Where, matches, &c.Change) {
@@ -210,6 +215,35 @@ func Transaction(ctx context.Context, log changelog.Log, at changelog.Offset, em
 		return m, nil
 	}
 	return m, unitChanges(ctx, u, emit)
+}
+
+// LastTransaction is the last transaction or copy in the cut, of the given source (of any, when zero): its commit, or zero when there
+// is none. What a moment resolves to is often a tick, which holds no changes.
+func LastTransaction(ctx context.Context, log changelog.Log, cut changelog.Cut, source changelog.SourceID) (changelog.Offset, error) {
+	least, to := log.Bounds().First, cut.Max()
+	var found changelog.Offset
+	for length := changelog.Offset(firstStretch); found == 0 && to >= least; length *= stretchGrowth {
+		from := least
+		if to > length {
+			from = max(from, to-length)
+		}
+		err := eachUnit(ctx, log, changelog.CursorOptions{From: from, To: to}, func(u *changelog.Unit) error {
+			m := &u.Meta
+			full := m.Kind == changelog.UnitTx || m.Kind == changelog.UnitCopy
+			if full && (source == 0 || m.Source == source) && m.Commit() <= cut.At(m.Source) {
+				found = m.Commit()
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		if from == least {
+			break
+		}
+		to = from - 1
+	}
+	return found, nil
 }
 
 // FindTx is the unit of the transaction with that number in the newest epoch of the named source (of any source, when empty). Two

@@ -98,6 +98,33 @@ func TestTransactionShowsTheUnitThatHoldsTheOffset(t *testing.T) {
 	}
 }
 
+// A source that is idle writes ticks: the place of its last transaction is theirs too.
+func TestLastTransactionIsFoundBehindTicks(t *testing.T) {
+	log, w, _, commits := smallLog(t)
+	for range 3 * firstStretch {
+		w.tick(w.clock + 1)
+	}
+	crm := newWorld(t, log, "crm", "postgres")
+	crm.unit.Message([]byte("app"), []byte("deployed"))
+	later := crm.commit()
+	for _, x := range []struct {
+		cut    changelog.Cut
+		source changelog.SourceID
+		want   changelog.Offset
+	}{
+		{changelog.Cut{Default: durableEnd(log)}, 0, later},
+		{changelog.Cut{Default: durableEnd(log)}, w.source, commits[3]},
+		{changelog.Cut{Default: commits[1]}, 0, commits[1]},
+		{changelog.Cut{Default: later, Sources: []changelog.SourceCut{{Source: crm.source, Offset: commits[0]}}}, 0, commits[3]},
+		{changelog.Cut{Default: commits[0] - 1}, 0, 0},
+	} {
+		got, err := LastTransaction(ctxb, log, x.cut, x.source)
+		if err != nil || got != x.want {
+			t.Errorf("%+v of source %d: %d (%v), want %d", x.cut, x.source, got, err, x.want)
+		}
+	}
+}
+
 func TestHistoryTellsEveryVersionOfARow(t *testing.T) {
 	log, _, orders, commits := smallLog(t)
 	var one Predicate

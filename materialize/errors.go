@@ -1,6 +1,7 @@
 package materialize
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -35,6 +36,15 @@ type UnanswerableError struct {
 	Earliest, Latest Instant
 	// Why says what is in the way.
 	Why string
+}
+
+// Asked is err, with the moment as it was asked for in the place of the offset that it came to.
+func (m Moment) Asked(err error) error {
+	var e *UnanswerableError
+	if errors.As(err, &e) && m.Kind != MomentNow {
+		e.Moment = m.String()
+	}
+	return err
 }
 
 func (e *UnanswerableError) Error() string {

@@ -19,7 +19,7 @@ type Version struct {
 	Row   schema.Row
 	// From is the commit that wrote it, To the one that ended it, zero when it still holds at the end of what was asked for.
 	From, To changelog.Offset
-	// Op wrote it (c, u or r), EndOp ended it (u, d, t or r), zero when it still holds or the table ceased to be known.
+	// Op wrote it (c, u or r; c when the transaction inserted the row and changed it on), EndOp ended it (u, d, t or r), zero when it still holds or the table ceased to be known.
 	Op, EndOp changelog.Op
 	// First and Last describe the transactions at From and To.
 	First, Last Touch
@@ -175,10 +175,14 @@ func (h *historian) change(c *changelog.Change, touch Touch) error {
 		h.counts = h.rowMap()
 		return h.endAll(&h.open, closing{op: c.Op, touch: touch})
 	}
+	op := c.Op
 	if c.Op == changelog.OpDelete || c.Op == changelog.OpUpdate {
 		key, err := h.oldKey(c)
 		if err != nil {
 			return err
+		}
+		if r := h.open.lookup(key, h.open.hash(key)); r != nil && openedAt(r) == touch.Offset {
+			op = changelog.Op(r.row()[0])
 		}
 		if err := h.end(&h.open, key, closing{op: c.Op, touch: touch}); err != nil {
 			return err
@@ -191,7 +195,7 @@ func (h *historian) change(c *changelog.Change, touch Touch) error {
 	if err != nil {
 		return err
 	}
-	return h.begin(key, c, touch)
+	return h.begin(key, c, op, touch)
 }
 
 // oldKey names the row that an update or a delete ends.
@@ -258,8 +262,13 @@ func (h *historian) match(t *schema.Table, row schema.Row) bool {
 // An open version is held as what opened it and then its packed row.
 const openHeader = 25
 
-// begin opens a version. One that a copy finds unchanged goes on.
-func (h *historian) begin(key []byte, c *changelog.Change, touch Touch) error {
+// openedAt is the commit that opened the version.
+func openedAt(r record) changelog.Offset {
+	return changelog.Offset(binary.LittleEndian.Uint64(r.row()[1:]))
+}
+
+// begin opens a version, written by op. One that a copy finds unchanged goes on.
+func (h *historian) begin(key []byte, c *changelog.Change, op changelog.Op, touch Touch) error {
 	hash := h.open.hash(key)
 	if h.copying {
 		if r := h.before.lookup(key, hash); r != nil {
@@ -276,7 +285,6 @@ func (h *historian) begin(key []byte, c *changelog.Change, touch Touch) error {
 	if err := h.end(&h.open, key, closing{op: c.Op, touch: touch}); err != nil {
 		return err
 	}
-	op := c.Op
 	if h.chunked {
 		op = changelog.OpRead
 	}
@@ -307,12 +315,12 @@ func (h *historian) endAll(rows *rowMap, by closing) error {
 		return nil
 	}
 	type opened struct {
-		from  uint64
+		from  changelog.Offset
 		place place
 	}
 	all := make([]opened, 0, rows.live)
 	rows.places(func(p place, r record) bool {
-		all = append(all, opened{from: binary.LittleEndian.Uint64(r.row()[1:]), place: p})
+		all = append(all, opened{from: openedAt(r), place: p})
 		return true
 	})
 	slices.SortFunc(all, func(a, b opened) int {
@@ -332,7 +340,7 @@ func (h *historian) closed(r record, by closing) error {
 	b := r.row()
 	v := Version{Op: changelog.Op(b[0]), To: by.touch.Offset, EndOp: by.op, Last: by.touch}
 	v.First = Touch{
-		Offset: changelog.Offset(binary.LittleEndian.Uint64(b[1:])), XID: binary.LittleEndian.Uint64(b[9:]),
+		Offset: openedAt(r), XID: binary.LittleEndian.Uint64(b[9:]),
 		Time: changelog.Micros(binary.LittleEndian.Uint64(b[17:])),
 	}
 	v.From = v.First.Offset

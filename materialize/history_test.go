@@ -127,6 +127,28 @@ func TestHistoryNamesWhatEndedVersionsWithoutAChange(t *testing.T) {
 	}
 }
 
+// A row that a transaction inserts and changes on is new with it, whatever it did last.
+func TestHistoryBeginsARowWithItsInsertThoughItsTransactionChangedItOn(t *testing.T) {
+	log := newMemLog()
+	w := newWorld(t, log, "shop", "postgres")
+	orders := w.register(ordersTable("orders", 1))
+	w.state(orders, changelog.TableEmpty)
+	w.unit.RowChange(changelog.OpCreate, orders, changelog.ImageNone, nil, pack(t, orders, "1", "a", "1"), nil)
+	w.unit.RowChange(changelog.OpUpdate, orders, changelog.ImageNone, nil, pack(t, orders, "1", "b", "1"), nil)
+	w.unit.RowChange(changelog.OpUpdate, orders, changelog.ImageKey, pack(t, orders, "1", "-", "-"), pack(t, orders, "2", "b", "1"), nil)
+	first := w.commit()
+	w.unit.RowChange(changelog.OpUpdate, orders, changelog.ImageNone, nil, pack(t, orders, "2", "c", "1"), nil)
+	w.unit.RowChange(changelog.OpUpdate, orders, changelog.ImageNone, nil, pack(t, orders, "2", "d", "1"), nil)
+	second := w.commit()
+	want := []string{
+		fmt.Sprintf("id=2 note=b amount=1 [%d,%d) cu tx 1-2", first, second),
+		fmt.Sprintf("id=2 note=d amount=1 [%d,0) u  tx 2-0", second),
+	}
+	if got := historyTexts(t, log, orders.ID, nil, HistoryOptions{}); !slices.Equal(got, want) {
+		t.Fatalf("%q, want %q", got, want)
+	}
+}
+
 func TestAppendOnlyTableKeepsInsertsWhateverElseIsSent(t *testing.T) {
 	log := newMemLog()
 	w := newWorld(t, log, "shop", "postgres")

@@ -26,8 +26,10 @@ func nearest(name string, candidates []string) []string {
 	}
 	slices.SortStableFunc(near, func(a, b scored) int { return a.distance - b.distance })
 	var names []string
-	for _, s := range near[:min(len(near), mostNearest)] {
-		names = append(names, s.name)
+	for _, s := range near {
+		if len(names) < mostNearest && !slices.Contains(names, s.name) { // two schemas may have a table of that name
+			names = append(names, s.name)
+		}
 	}
 	return names
 }

@@ -2,6 +2,7 @@ package materialize
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"cdc/changelog"
@@ -30,7 +31,10 @@ func FindTable(ctx context.Context, log changelog.Log, name string, cut changelo
 	end := func(changelog.SourceID) changelog.Offset { return durableEnd(log) }
 	later, gone := candidates(log, parts, end)
 	if later = append(later, gone...); len(later) > 0 {
-		_, err := answerable(ctx, log, later[0].Table.ID, cutOf(log, &later[0], cut))
+		t, err := answerable(ctx, log, later[0].Table.ID, cutOf(log, &later[0], cut))
+		if err == nil { // it bears the name only since
+			err = &NameError{Kind: "table", Name: name, Nearest: []string{QualifiedName(t.Table)}}
+		}
 		return changelog.TableAt{}, err
 	}
 	return changelog.TableAt{}, &NameError{Kind: "table", Name: name, Nearest: nearestTables(log, parts)}
@@ -58,6 +62,29 @@ func candidates(log changelog.Log, parts []namePart, at func(changelog.SourceID)
 		}
 	}
 	return live, gone
+}
+
+// SourcesOf are the names of the sources that tables of those names can belong to, for ResolveOptions: a source that has stopped
+// is then no obstacle to a question about another. It is nil, which is all sources, unless the log's end knows every name.
+func SourcesOf(log changelog.Log, tables ...string) []string {
+	end := func(changelog.SourceID) changelog.Offset { return durableEnd(log) }
+	var sources []string
+	for _, name := range tables {
+		parts, err := splitName(name)
+		if err != nil {
+			return nil
+		}
+		live, gone := candidates(log, parts, end)
+		if len(live)+len(gone) == 0 {
+			return nil
+		}
+		for _, t := range append(live, gone...) {
+			if !slices.Contains(sources, t.Table.Source) {
+				sources = append(sources, t.Table.Source)
+			}
+		}
+	}
+	return sources
 }
 
 // namePart is one part of a name.
@@ -111,9 +138,17 @@ func nameMatches(parts []namePart, t *schema.Table) bool {
 	return true
 }
 
-// QualifiedName is the table's full name, quoted where it must be to be read back.
+// QualifiedName is the table's full name, quoted where FindTable would else take it for another one.
 func QualifiedName(t *schema.Table) string {
-	return quoteName(t.Source) + "." + quoteName(t.Schema) + "." + quoteName(t.Name)
+	return quoteTablePart(t.Source) + "." + quoteTablePart(t.Schema) + "." + quoteTablePart(t.Name)
+}
+
+// quoteTablePart quotes capitals too: without quotes they could also be meant for lower case.
+func quoteTablePart(s string) string {
+	if s == strings.ToLower(s) {
+		return quoteName(s)
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 }
 
 func fullNames(tables []changelog.TableAt) []string {

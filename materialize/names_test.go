@@ -37,16 +37,14 @@ func TestFindTableReadsNames(t *testing.T) {
 		`public."odd.name"`:    "shop.public.odd.name",
 	} {
 		got, err := FindTable(ctxb, log, name, cut)
-		if name == "Orders" {
-			continue
-		}
 		if err != nil || got.Table.FullName() != want {
 			t.Errorf("%s: %v, %v", name, got.Table, err)
 		}
 	}
 	for name, says := range map[string]string{
 		"products":          "could mean shop.public.products or crm.public.products",
-		"prodcts":           "did you mean",
+		"Orders":            `could mean shop.public.orders or shop."Sales"."Orders"`,
+		"prodcts":           "did you mean products?",
 		"shop.public.ordrs": "did you mean shop.public.orders?",
 		`"ORDERS"`:          "there is no table",
 		"a.b.c.d":           "there is no table",
@@ -107,5 +105,68 @@ func TestG6MomentsThatTheLogCannotAnswerAreRefusedByName(t *testing.T) {
 	var e *UnanswerableError
 	if err := find(dropped + 100); !errors.As(err, &e) {
 		t.Errorf("past the end: %v", err)
+	}
+}
+
+// What an ambiguous name could mean must itself be read as that one table.
+func TestQualifiedNamesAreReadBack(t *testing.T) {
+	log := newMemLog()
+	w := newWorld(t, log, "shop", "postgres")
+	names := []string{"upper", "UPPER", "Upper", "with space", `a"b`, "a.b", "ünï", "select", "1st"}
+	for i, name := range names {
+		w.state(w.register(ordersTable(name, uint32(i+1))), changelog.TableEmpty)
+	}
+	cut := changelog.Cut{Default: w.commit()}
+	for _, at := range log.Catalog().TablesAt(cut.Default) {
+		got, err := FindTable(ctxb, log, QualifiedName(at.Table), cut)
+		if err != nil || got.Table != at.Table {
+			t.Errorf("%s: %v, %v", QualifiedName(at.Table), got.Table, err)
+		}
+	}
+}
+
+// A source that stands still must not keep the others' tables from being asked for.
+func TestMomentWaitsForTheSourcesOfTheTablesOnly(t *testing.T) {
+	log := newMemLog()
+	shop, crm := newWorld(t, log, "shop", "postgres"), newWorld(t, log, "crm", "postgres")
+	shop.state(shop.register(ordersTable("orders", 1)), changelog.TableEmpty)
+	shop.commit()
+	people := ordersTable("people", 2)
+	people.Source = "crm"
+	crm.state(crm.register(people), changelog.TableEmpty)
+	crm.commit()
+	shop.tick(shop.clock + 1_000_000)
+	m := AtTime(shop.clock + 500_000)
+	for _, x := range []struct {
+		tables []string
+		fine   bool
+	}{
+		{[]string{"orders"}, true},
+		{[]string{"shop.public.orders"}, true},
+		{nil, false},
+		{[]string{"people"}, false},
+		{[]string{"orders", "people"}, false},
+		{[]string{"orders", "nothing"}, false},
+		{[]string{`"`}, false},
+	} {
+		_, err := Resolve(ctxb, log, m, ResolveOptions{Wait: -1, Sources: SourcesOf(log, x.tables...)})
+		var e *UnanswerableError
+		if x.fine != (err == nil) || err != nil && !errors.As(err, &e) {
+			t.Errorf("%q: %v", x.tables, err)
+		}
+	}
+}
+
+func TestNameThatATableBearsOnlyLaterIsUnknownBefore(t *testing.T) {
+	log := newMemLog()
+	w := newWorld(t, log, "shop", "postgres")
+	w.state(w.register(ordersTable("before", 1)), changelog.TableEmpty)
+	before := w.commit()
+	w.register(ordersTable("after", 1))
+	w.commit()
+	_, err := FindTable(ctxb, log, "after", changelog.Cut{Default: before})
+	var e *NameError
+	if !errors.As(err, &e) || !strings.Contains(err.Error(), "did you mean shop.public.before?") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,37 +23,33 @@ type waitFlags struct {
 	Wait time.Duration `default:"10s" placeholder:"TIME" help:"How long to wait for the log to pass the moment (${default})."`
 }
 
-// resolve says what a moment means. A moment that cannot be read is an error of usage.
-func (f *waitFlags) resolve(ctx context.Context, log *Log, text string) (materialize.Resolved, error) {
-	moment, err := parseMoment(text)
+// resolve says what a moment means for the named tables, for all when there are none. A moment that cannot be read is an error of
+// usage.
+func (f *waitFlags) resolve(ctx context.Context, log *Log, text string, tables ...string) (materialize.Resolved, error) {
+	moment, err := materialize.ParseMoment(text)
 	if err != nil {
 		return materialize.Resolved{}, err
 	}
-	o := materialize.ResolveOptions{Wait: f.Wait, Positions: sourcePositions{}}
+	o := materialize.ResolveOptions{Wait: f.Wait, Positions: sourcePositions{}, Sources: materialize.SourcesOf(log, named(tables)...)}
 	if f.Wait <= 0 {
 		o.Wait = -1
 	}
 	return materialize.Resolve(ctx, log, moment, o)
 }
 
-func parseMoment(text string) (materialize.Moment, error) {
-	moment, err := materialize.ParseMoment(text)
-	if err != nil {
-		return moment, &exit.Error{
-			Code: exit.Usage, What: err.Error(), Err: err,
-			Remedy: `write it as now, '20 seconds ago', 2026-06-10, '2026-06-10 14:00:00Z', 'LSN 0/16B3600', 'TX 774', 'OFFSET 9' or 'TAG name'`,
-		}
-	}
-	return moment, nil
+// named are the names that are not empty.
+func named(tables []string) []string {
+	return slices.DeleteFunc(tables, func(name string) bool { return name == "" })
 }
 
-// asked is err, with the moment as it was asked for in the place of what it came to.
-func asked(err error, m materialize.Moment) error {
-	var unanswerable *materialize.UnanswerableError
-	if errors.As(err, &unanswerable) && m.Kind != materialize.MomentNow {
-		unanswerable.Moment = m.String()
+// inOrder is an error of usage when --from is after --to.
+func inOrder(from, to changelog.Offset) error {
+	if from <= to {
+		return nil
 	}
-	return err
+	return &exit.Error{
+		Code: exit.Usage, What: fmt.Sprintf("--from is offset %d, which is later than --to, offset %d", from, to), Remedy: "exchange them",
+	}
 }
 
 // sourcePositions reads and compares the positions of sources for package materialize, which knows none of them.
@@ -224,6 +221,9 @@ func completeness(o *present.Output, r materialize.Resolved) error {
 	for i := range r.Sources {
 		c := &r.Sources[i]
 		parts[i] = fmt.Sprintf("%s to %s = offset %d%s", c.Source.Name, timeText(c.Clock), c.Offset, sealedText(r.Moment, c.Sealed))
+		if c.Clock == 0 {
+			parts[i] = c.Source.Name + " not yet"
+		}
 	}
 	return o.Note("sources: %s", strings.Join(parts, "; "))
 }

@@ -114,19 +114,22 @@ func TestStatementsAreCutAtTheirEnds(t *testing.T) {
 		{"select $$;$$;", "select $$;$$", "", true},
 		{"select $a$;$$;$a$;", "select $a$;$$;$a$", "", true},
 		{"select $1;", "select $1", "", true},
+		{`select e'it\'s; so';`, `select e'it\'s; so'`, "", true},
+		{"select /* /* ; */ ; */ 1;", "select /* /* ; */ ; */ 1", "", true},
+		{"select a$b$;", "select a$b$", "", true},
 		{"select 1", "select 1", "", false},
 		{"select ';", "select ';", "", false},
 		{"", "", "", false},
 	}
 	for _, test := range tests {
-		statement, rest, whole := cutStatement(test.text)
+		statement, rest, whole := sql.CutStatement(test.text)
 		if statement != test.statement || rest != test.rest || whole != test.whole {
 			t.Errorf("%q: %q %q %t", test.text, statement, rest, whole)
 		}
 	}
 	for text, blank := range map[string]bool{"": true, " \n": true, "-- x": true, "/* x */ -- y\n ": true, "select": false, "- x": false} {
-		if blankSQL(text) != blank {
-			t.Errorf("blankSQL(%q) = %t", text, !blank)
+		if sql.Blank(text) != blank {
+			t.Errorf("Blank(%q) = %t", text, !blank)
 		}
 	}
 }

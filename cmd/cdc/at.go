@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"cdc/changelog"
+	"cdc/cmd/cdc/internal/exit"
 	"cdc/cmd/cdc/internal/present"
 	"cdc/materialize"
 	"cdc/schema"
@@ -40,16 +43,19 @@ func (c *atCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	defer closing(log, &err)
-	moment, err := c.resolve(ctx, log, c.Moment)
+	moment, err := c.resolve(ctx, log, c.Moment, c.Table)
 	if err != nil {
 		return err
 	}
 	table, err := materialize.FindTable(ctx, log, c.Table, moment.Cut)
 	if err != nil {
-		return asked(err, moment.Moment)
+		return moment.Moment.Asked(err)
 	}
 	where, err := parseWhere(table.Table, c.Where)
 	if err != nil {
+		return err
+	}
+	if err := c.eachOnce(); err != nil {
 		return err
 	}
 	source := sourceOf(log, table.Table)
@@ -63,6 +69,16 @@ func (c *atCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	return atFooter(out, moment, &table, source, rows, began)
+}
+
+// eachOnce is an error of usage when a column is asked for twice: an answer has each one once.
+func (c *atCmd) eachOnce() error {
+	for i, name := range c.Columns {
+		if slices.Contains(c.Columns[:i], name) {
+			return &exit.Error{Code: exit.Usage, What: fmt.Sprintf("column %s is asked for twice", name), Remedy: "leave one --columns out, or name it in 'cdc sql' as often as you like"}
+		}
+	}
+	return nil
 }
 
 // printTable prints the answer to one request and returns the number of its rows.

@@ -43,17 +43,26 @@ func (c *changesCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	defer closing(log, &err)
-	to, err := c.resolve(ctx, log, c.To)
+	to, err := c.resolve(ctx, log, c.To, c.Table)
 	if err != nil {
 		return err
 	}
 	o := materialize.ChangesOptions{To: to.Cut.Max(), Limit: max(c.Count, 0)}
+	var after changelog.Cut
 	if c.From != "" {
-		from, err := c.resolve(ctx, log, c.From)
+		from, err := c.resolve(ctx, log, c.From, c.Table)
 		if err != nil {
 			return err
 		}
-		o.From = from.Cut.Max() + 1
+		if err := inOrder(from.Cut.Max(), to.Cut.Max()); err != nil {
+			return err
+		}
+		after = from.Cut
+		o.From = after.Min() + 1
+	}
+	// A time is another offset for each source.
+	o.Within = func(u *changelog.UnitMeta) bool {
+		return u.Commit() > after.At(u.Source) && u.Commit() <= to.Cut.At(u.Source)
 	}
 	only, err := onlyTable(ctx, log, c.Table, c.Where, to.Cut)
 	if err != nil {

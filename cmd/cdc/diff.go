@@ -52,11 +52,11 @@ func (c *diffCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	defer closing(log, &err)
-	from, err := c.resolve(ctx, log, c.From)
+	from, err := c.resolve(ctx, log, c.From, c.Table)
 	if err != nil {
 		return err
 	}
-	to, err := c.resolve(ctx, log, c.To)
+	to, err := c.resolve(ctx, log, c.To, c.Table)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (c *diffCmd) Run(ctx context.Context, a *App) (err error) {
 func (c *diffCmd) tables(ctx context.Context, log *Log, from, to materialize.Resolved) ([]changelog.TableAt, error) {
 	if c.Table != "" {
 		table, err := materialize.FindTable(ctx, log, c.Table, to.Cut)
-		return []changelog.TableAt{table}, asked(err, to.Moment)
+		return []changelog.TableAt{table}, to.Moment.Asked(err)
 	}
 	if len(c.Where) > 0 {
 		return nil, &exit.Error{Code: exit.Usage, What: "conditions need a table", Remedy: "name the table before them"}
@@ -130,8 +130,8 @@ type differ struct {
 	added, removed, modified int
 }
 
-// all prints the differences of the tables. A table that is not known at one of the moments is an error when it was asked for by
-// its name, and a note among others.
+// all prints the differences of the tables. A table that is not known at one of the moments is a note, and an error when no other
+// is known there.
 func (d *differ) all(ctx context.Context, tables []changelog.TableAt, where []string) error {
 	if !d.out.Human() {
 		record, err := d.out.Record(diffShape)
@@ -140,13 +140,23 @@ func (d *differ) all(ctx context.Context, tables []changelog.TableAt, where []st
 		}
 		d.record = record
 	}
+	var left []error
 	for i := range tables {
 		err := d.one(ctx, &tables[i], where)
 		var unanswerable *materialize.UnanswerableError
-		if errors.As(err, &unanswerable) && len(tables) > 1 {
-			err = d.out.Note("left out: %v", err)
+		if errors.As(err, &unanswerable) {
+			left = append(left, err)
+			continue
 		}
 		if err != nil {
+			return err
+		}
+	}
+	if len(left) > 0 && len(left) == len(tables) {
+		return left[0]
+	}
+	for _, err := range left {
+		if err := d.out.Note("left out: %v", err); err != nil {
 			return err
 		}
 	}
@@ -163,10 +173,8 @@ func (d *differ) one(ctx context.Context, t *changelog.TableAt, conditions []str
 	}
 	source := sourceOf(d.log, t.Table)
 	from, to := d.from.Cut.At(source), d.to.Cut.At(source)
-	if from > to {
-		return &exit.Error{
-			Code: exit.Usage, What: fmt.Sprintf("--from is offset %d, which is later than --to, offset %d", from, to), Remedy: "exchange them",
-		}
+	if err := inOrder(from, to); err != nil {
+		return err
 	}
 	d.table, d.added, d.removed, d.modified = nil, 0, 0, 0
 	part, done := d.app.progress("compare " + t.Table.FullName())
@@ -179,7 +187,7 @@ func (d *differ) one(ctx context.Context, t *changelog.TableAt, conditions []str
 	})
 	done()
 	if err != nil || !d.out.Human() {
-		return asked(err, d.from.Moment)
+		return d.from.Moment.Asked(err)
 	}
 	return d.summaryLine(t.Table, from)
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -78,8 +79,11 @@ func help(t *testing.T, verb []string) string {
 // withoutGlobals leaves out the flags that every verb has.
 func withoutGlobals(text string) string {
 	before, _, _ := strings.Cut(text, "\nGlobal flags:")
-	return strings.Replace(before, "  -h, --help    Show context-sensitive help.\n", "", 1) + "\n"
+	before = strings.TrimSpace(helpFlag.ReplaceAllString(before, ""))
+	return strings.TrimSpace(strings.TrimSuffix(before, "\nFlags:")) + "\n"
 }
+
+var helpFlag = regexp.MustCompile(`  -h, --help .*\n\n?`)
 
 func TestSettingsAreDocumented(t *testing.T) {
 	b, err := os.ReadFile(configurationDoc)

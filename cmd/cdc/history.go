@@ -63,13 +63,13 @@ func (c *historyCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	defer closing(log, &err)
-	to, err := c.resolve(ctx, log, c.To)
+	to, err := c.resolve(ctx, log, c.To, c.Table)
 	if err != nil {
 		return err
 	}
 	table, err := materialize.FindTable(ctx, log, c.Table, to.Cut)
 	if err != nil {
-		return asked(err, to.Moment)
+		return to.Moment.Asked(err)
 	}
 	where, err := parseWhere(table.Table, c.Where)
 	if err != nil {
@@ -78,11 +78,13 @@ func (c *historyCmd) Run(ctx context.Context, a *App) (err error) {
 	source := sourceOf(log, table.Table)
 	o := materialize.HistoryOptions{To: to.Cut.At(source)}
 	if c.From != "" {
-		from, err := c.resolve(ctx, log, c.From)
+		from, err := c.resolve(ctx, log, c.From, c.Table)
 		if err != nil {
 			return err
 		}
-		o.From = from.Cut.At(source)
+		if o.From = from.Cut.At(source); o.From > o.To {
+			return inOrder(o.From, o.To)
+		}
 	}
 	out, err := c.rowFlags.open(a)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 type showCmd struct {
 	rowFlags
 	waitFlags
-	Tx string `arg:"" name:"tx" help:"The source's number of the transaction, or a moment such as 'OFFSET 18' or 'shop:TX 774'."`
+	Tx string `arg:"" name:"tx" help:"The source's number of the transaction, or a moment such as 'LSN 0/16B3A10' or 'OFFSET 18': the last transaction that it includes."`
 }
 
 // Help describes the verb with examples.
@@ -67,7 +67,7 @@ func (c *showCmd) find(ctx context.Context, log *Log) (changelog.Offset, error) 
 		if errors.As(err, &name) {
 			return 0, &exit.Error{
 				Code: exit.Usage, What: name.Error(), Err: err,
-				Remedy: "'cdc changes' lists the latest; a place in the log is written 'OFFSET " + c.Tx + "'",
+				Remedy: "'cdc changes' lists the latest; one of an earlier source epoch, or a place in the log, is written 'OFFSET n'",
 			}
 		}
 		return unit.Commit(), err
@@ -76,10 +76,23 @@ func (c *showCmd) find(ctx context.Context, log *Log) (changelog.Offset, error) 
 	if err != nil {
 		return 0, err
 	}
-	if moment.Moment.Kind == materialize.MomentOffset {
+	source := changelog.SourceID(0)
+	switch moment.Moment.Kind {
+	case materialize.MomentOffset:
 		return moment.Moment.Offset, nil // it may lie within the transaction
+	case materialize.MomentLSN, materialize.MomentGTID:
+		unit, err := materialize.Transaction(ctx, log, moment.Cut.Max(), nil)
+		if err != nil {
+			return 0, err
+		}
+		source = unit.Source
+	default:
 	}
-	return moment.Cut.Max(), nil
+	last, err := materialize.LastTransaction(ctx, log, moment.Cut, source)
+	if err == nil && last == 0 {
+		err = &exit.Error{Code: exit.Usage, What: "no transaction is in the log up to " + moment.Moment.String(), Remedy: "'cdc changes' lists the latest"}
+	}
+	return last, err
 }
 
 // shower prints one transaction.

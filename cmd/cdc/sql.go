@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"cdc/cmd/cdc/internal/client"
@@ -41,7 +40,7 @@ Examples:
 // Run answers one query, a script, or a person.
 func (c *sqlCmd) Run(ctx context.Context, a *App) (err error) {
 	if c.AsOf != "" {
-		if _, err := parseMoment(c.AsOf); err != nil {
+		if _, err := materialize.ParseMoment(c.AsOf); err != nil {
 			return err
 		}
 	}
@@ -246,9 +245,9 @@ func (s *sqlSession) script(ctx context.Context, out *present.Output) error {
 	}
 	rest, answered := string(text), false
 	for {
-		statement, after, _ := cutStatement(rest)
+		statement, after, _ := sql.CutStatement(rest)
 		rest = after
-		if !blankSQL(statement) {
+		if !sql.Blank(statement) {
 			if err := s.answer(ctx, out, statement); err != nil {
 				return err
 			}
@@ -289,61 +288,4 @@ func sqlError(err error) error {
 	case sql.CodeWorker, sql.CodeInternal:
 	}
 	return known
-}
-
-// cutStatement cuts a text at the semicolon that ends its first statement; whole is false when there is none.
-func cutStatement(text string) (statement, rest string, whole bool) {
-	for at := 0; at < len(text); {
-		switch c := text[at]; {
-		case c == ';':
-			return text[:at], text[at+1:], true
-		case c == '\'' || c == '"':
-			at = skipPast(text, at+1, string(c))
-		case c == '$':
-			at = skipDollar(text, at)
-		case strings.HasPrefix(text[at:], "--"):
-			at = skipPast(text, at, "\n")
-		case strings.HasPrefix(text[at:], "/*"):
-			at = skipPast(text, at+2, "*/")
-		default:
-			at++
-		}
-	}
-	return text, "", false
-}
-
-// skipPast is the place behind the next end, or the text's own end. A doubled quote ends one string and opens another, which comes
-// to the same.
-func skipPast(text string, at int, end string) int {
-	if i := strings.Index(text[at:], end); i >= 0 {
-		return at + i + len(end)
-	}
-	return len(text)
-}
-
-// skipDollar is the place behind a string in dollar quotes, or behind a dollar that opens none.
-func skipDollar(text string, at int) int {
-	end := at + 1
-	for end < len(text) && (text[end] == '_' || text[end]|0x20 >= 'a' && text[end]|0x20 <= 'z' || text[end] >= 0x80 || end > at+1 && text[end] >= '0' && text[end] <= '9') {
-		end++
-	}
-	if end == len(text) || text[end] != '$' {
-		return at + 1
-	}
-	return skipPast(text, end+1, text[at:end+1])
-}
-
-// blankSQL reports whether a text holds nothing but white space and comments.
-func blankSQL(text string) bool {
-	for {
-		text = strings.TrimSpace(text)
-		switch {
-		case strings.HasPrefix(text, "--"):
-			text = text[skipPast(text, 0, "\n"):]
-		case strings.HasPrefix(text, "/*"):
-			text = text[skipPast(text, 2, "*/"):]
-		default:
-			return text == ""
-		}
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/cmd/cdc/internal/present"
 	"cdc/materialize"
+	"cdc/materialize/sql"
 	"cdc/schema"
 )
 
@@ -99,15 +100,15 @@ func (p *prompter) read() (string, error) {
 // statements answers the queries that have come to their end.
 func (p *prompter) statements(ctx context.Context) {
 	for {
-		statement, rest, whole := cutStatement(p.text)
+		statement, rest, whole := sql.CutStatement(p.text)
 		if !whole {
-			if blankSQL(p.text) {
+			if sql.Blank(p.text) {
 				p.text = ""
 			}
 			return
 		}
 		p.text = strings.TrimLeft(rest, " \t\n")
-		if !blankSQL(statement) {
+		if !sql.Blank(statement) {
 			p.try(ctx, func(ctx context.Context) error { return p.s.answer(ctx, p.out, statement) })
 		}
 		if p.text == "" {
@@ -152,7 +153,7 @@ func (p *prompter) setAsOf(text string) error {
 		p.s.asOf = ""
 		return nil
 	}
-	moment, err := parseMoment(text)
+	moment, err := materialize.ParseMoment(text)
 	if err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (p *prompter) describe(ctx context.Context, name string) (err error) {
 	if at == "" {
 		at = "now"
 	}
-	moment, err := p.s.wait.resolve(ctx, log, at)
+	moment, err := p.s.wait.resolve(ctx, log, at, name)
 	if err != nil {
 		return err
 	}

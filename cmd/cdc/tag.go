@@ -56,10 +56,7 @@ func (t *tagCmd) tag(ctx context.Context, app *App) (n changelog.Offset, err err
 		return 0, err
 	}
 	// One offset must do for all sources: the smallest holds nothing that is later than the moment for any of them.
-	n = moment.Cut.Max()
-	for _, s := range moment.Cut.Sources {
-		n = min(n, s.Offset)
-	}
+	n = moment.Cut.Min()
 	if n == 0 {
 		return 0, &exit.Error{Code: exit.Moment, What: "the log holds nothing at " + moment.Moment.String(), Remedy: "'cdc status' shows what it holds"}
 	}

@@ -91,14 +91,12 @@ func (c *tailCmd) log(ctx context.Context, a *App, t *tailer) (err error) {
 	now := log.Bounds().Next
 	o := materialize.ChangesOptions{Follow: true, From: now}
 	if c.Since != "" {
-		since, err := c.resolve(ctx, log, c.Since)
+		since, err := c.resolve(ctx, log, c.Since, c.From)
 		if err != nil {
 			return err
 		}
-		o.From = since.Cut.Max() + 1
-		for _, s := range since.Cut.Sources {
-			o.From = min(o.From, s.Offset+1)
-		}
+		o.From = since.Cut.Min() + 1
+		o.Within = func(u *changelog.UnitMeta) bool { return u.Commit() > since.Cut.At(u.Source) }
 	}
 	only, err := onlyTable(ctx, log, c.From, c.Where, changelog.Cut{Default: now - 1})
 	if err != nil {

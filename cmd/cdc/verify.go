@@ -165,7 +165,7 @@ func (v *verifier) await(ctx context.Context, info changelog.SourceInfo, snapsho
 	r, err := materialize.Resolve(ctx, v.log, moment, o)
 	var early *materialize.UnanswerableError
 	if errors.As(err, &early) && v.cmd.Wait > 0 && v.log.Live != nil {
-		if at := v.log.Catalog().Progress(info.ID).Position; lsnOf(at) < snapshot.Position.End {
+		if at := v.log.Catalog().Progress(info.ID).Position; lsnOf(at) < snapshot.Position.End && !v.cmd.Quiet {
 			if _, err := fmt.Fprintf(v.app.Stderr, "waiting for the log to pass %s; it has come to %s\n", snapshot.Position.End, positionText(at)); err != nil {
 				return 0, err
 			}

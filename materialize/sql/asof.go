@@ -210,10 +210,13 @@ func (w *rewriter) checkAfter() error {
 	return nil
 }
 
+// asOfPlace is what to do about an AS OF somewhere else.
+const asOfPlace = "AS OF stands after the name of a table in FROM or JOIN, before its alias"
+
 // refuseStray reports an AS OF that does not stand after a table's name, as no SQL means anything by it.
 func (w *rewriter) refuseStray() error {
 	if w.isWord(0, "AS") && w.isWord(1, "OF") && w.peek(2).kind == tokenString {
-		return errorAt(w.text, w.peek(0).start, "AS OF stands after the name of a table in FROM or JOIN, before its alias")
+		return errorAt(w.text, w.peek(0).start, asOfPlace)
 	}
 	return nil
 }

@@ -26,15 +26,9 @@ type binder struct {
 	log     changelog.Log
 	resolve materialize.ResolveOptions
 	query   *Rewritten
-	shift   int    // of DuckDB's places against the rewritten text
-	asOf    string // the session's moment
-	moments []boundMoment
-}
-
-// boundMoment is a moment of the query as it was resolved, once whatever the number of tables.
-type boundMoment struct {
-	text     string
-	resolved materialize.Resolved
+	shift   int                    // of DuckDB's places against the rewritten text
+	asOf    string                 // the session's moment
+	moments []materialize.Resolved // each once, whatever the number of tables: the log grows meanwhile
 }
 
 // systemSchemas are DuckDB's own.
@@ -43,6 +37,7 @@ var systemSchemas = []string{"information_schema", "pg_catalog"}
 // bind resolves all tables; those of DuckDB itself are left out.
 func (b *binder) bind(ctx context.Context, refs []baseTable) ([]bound, error) {
 	var all []bound
+	b.resolve.Sources = b.sources(refs)
 	for _, r := range refs {
 		if isSystem(r) {
 			continue
@@ -65,24 +60,47 @@ func isSystem(r baseTable) bool {
 	return false
 }
 
-func (b *binder) table(ctx context.Context, r baseTable) (bound, error) {
-	t := bound{catalog: r.catalog, schema: r.schema, name: r.name, place: b.query.Original(r.at - b.shift)}
-	name, moment, momentAt := b.written(r), b.asOf, t.place
+// sources are those that must have passed the moments of the tables.
+func (b *binder) sources(refs []baseTable) []string {
+	var names []string
+	for _, r := range refs {
+		if !isSystem(r) {
+			names = append(names, b.meant(r).name)
+		}
+	}
+	return materialize.SourcesOf(b.log, names...)
+}
+
+// meaning is what the text says about a table.
+type meaning struct {
+	name, moment    string
+	place, momentAt int // in the original text
+}
+
+func (b *binder) meant(r baseTable) meaning {
+	place := b.query.Original(r.at - b.shift)
+	m := meaning{name: b.written(r), moment: b.asOf, place: place, momentAt: place}
 	for _, ref := range b.query.Refs {
 		if ref.Generated == r.name && r.schema == "" {
-			name, moment, momentAt, t.place = ref.Name, ref.Moment, ref.MomentAt, ref.At
+			m = meaning{name: ref.Name, moment: ref.Moment, place: ref.At, momentAt: ref.MomentAt}
 		}
 	}
 	if named, ok := momentOfName(r); ok {
-		name, moment = named.name, named.moment
+		m.name, m.moment = named.name, named.moment
 	}
-	resolved, err := b.moment(ctx, moment, momentAt)
+	return m
+}
+
+func (b *binder) table(ctx context.Context, r baseTable) (bound, error) {
+	m := b.meant(r)
+	t := bound{catalog: r.catalog, schema: r.schema, name: r.name, place: m.place}
+	resolved, err := b.moment(ctx, m.moment, m.momentAt)
 	if err != nil {
 		return bound{}, err
 	}
-	found, err := b.find(ctx, name, resolved.Cut)
+	found, err := b.find(ctx, m.name, resolved.Cut)
 	if err != nil {
-		return bound{}, b.at(t.place, err)
+		return bound{}, b.at(t.place, resolved.Moment.Asked(err))
 	}
 	source, ok := b.log.Catalog().Source(found.Table.Source)
 	if !ok {
@@ -209,23 +227,23 @@ func momentOfName(r baseTable) (namedMoment, bool) {
 
 // moment resolves a moment, or finds it among those resolved before.
 func (b *binder) moment(ctx context.Context, text string, at int) (*materialize.Resolved, error) {
-	for i := range b.moments {
-		if b.moments[i].text == text {
-			return &b.moments[i].resolved, nil
-		}
-	}
 	m, err := materialize.ParseMoment(text)
 	if err != nil {
 		e := b.at(at, err)
 		e.Code = CodeSQL
 		return nil, e
 	}
+	for i := range b.moments {
+		if b.moments[i].Moment == m {
+			return &b.moments[i], nil
+		}
+	}
 	resolved, err := materialize.Resolve(ctx, b.log, m, b.resolve)
 	if err != nil {
 		return nil, b.at(at, err)
 	}
-	b.moments = append(b.moments, boundMoment{text: text, resolved: resolved})
-	return &b.moments[len(b.moments)-1].resolved, nil
+	b.moments = append(b.moments, resolved)
+	return &b.moments[len(b.moments)-1], nil
 }
 
 // at puts an error of the log at a place of the text.

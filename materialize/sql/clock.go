@@ -40,7 +40,7 @@ func (b *binder) clock(ctx context.Context, bounds []bound) (time.Time, error) {
 
 func (b *binder) clockMoment(ctx context.Context) (*materialize.Resolved, error) {
 	if len(b.moments) == 1 {
-		return &b.moments[0].resolved, nil
+		return &b.moments[0], nil
 	}
 	known := len(b.moments)
 	resolved, err := b.moment(ctx, b.asOf, -1)

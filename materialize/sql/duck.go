@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -128,7 +129,7 @@ func (d *duck) parse(ctx context.Context, text string) ([]byte, *duckError) {
 		return nil, asDuckError(err)
 	}
 	var s serialized
-	if err := json.Unmarshal([]byte(rows[0][0]), &s); err != nil {
+	if err := json.Unmarshal(finiteJSON(rows[0][0]), &s); err != nil {
 		return nil, &duckError{Message: "read the parsed query: " + err.Error(), kind: CodeInternal}
 	}
 	if s.Error {
@@ -142,6 +143,19 @@ func (d *duck) parse(ctx context.Context, text string) ([]byte, *duckError) {
 		return nil, &duckError{Message: "expected one statement", at: -1, kind: CodeSQL}
 	}
 	return s.Statements[0], nil
+}
+
+// jsonToken is a string of JSON, or what DuckDB writes for a number such as 1e400, which JSON has no word for.
+var jsonToken = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|-?(?i:\binf(?:inity)?\b|\bnan\b)`)
+
+// finiteJSON has null for the numbers that are not finite: nobody reads them in a tree.
+func finiteJSON(text string) []byte {
+	return jsonToken.ReplaceAllFunc([]byte(text), func(token []byte) []byte {
+		if token[0] == '"' {
+			return token
+		}
+		return []byte("null")
+	})
 }
 
 // names prepares a query, which finds whatever is wrong with it, and returns the names of its columns.

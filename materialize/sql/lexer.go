@@ -43,6 +43,37 @@ func lex(text string) ([]token, error) {
 	return tokens, nil
 }
 
+// CutStatement cuts a text at the semicolon that ends its first statement; whole is false when there is none, so that more of the
+// text may have to come.
+func CutStatement(text string) (statement, rest string, whole bool) {
+	for at := 0; at < len(text); {
+		kind, end, missing := nextToken(text, at)
+		switch {
+		case missing != "":
+			return text, "", false
+		case kind == tokenPunct && text[at] == ';':
+			return text[:at], text[end:], true
+		}
+		at = end
+	}
+	return text, "", false
+}
+
+// Blank reports whether a text holds nothing but white space and comments.
+func Blank(text string) bool {
+	for at := 0; at < len(text); {
+		kind, end, missing := nextToken(text, at)
+		if kind != tokenSpace {
+			return false
+		}
+		if missing != "" { // a comment that goes on
+			return true
+		}
+		at = end
+	}
+	return true
+}
+
 // nextToken is the kind and the end of the token at a place; missing is what should have ended it.
 func nextToken(text string, at int) (kind tokenKind, end int, missing string) {
 	c, rest := text[at], text[at:]

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -55,13 +56,13 @@ type loader struct {
 	scratch  []byte
 }
 
-// mistyped says that a table must be loaded anew with a column as text.
+// mistyped says that a table must be loaded anew with some columns as text.
 type mistyped struct {
-	table, column int
-	why           string
+	table   int
+	columns forceText
 }
 
-func (m *mistyped) Error() string { return m.why }
+func (m *mistyped) Error() string { return "values do not fit the types of their columns" }
 
 // load fills the tables. Values that do not fit a column's type make that column text, and the pass is made again.
 func (l *loader) load(ctx context.Context, log changelog.Log, o materialize.Options) error {
@@ -75,7 +76,7 @@ func (l *loader) load(ctx context.Context, log changelog.Log, o materialize.Opti
 		if l.forced[m.table] == nil {
 			l.forced[m.table] = forceText{}
 		}
-		l.forced[m.table][m.column] = m.why
+		maps.Copy(l.forced[m.table], m.columns)
 	}
 }
 
@@ -165,20 +166,27 @@ func columnsOf(t *schema.Table, forced forceText) []column {
 // add copies a batch.
 func (l *loader) add(ctx context.Context, b *materialize.Batch) error {
 	t, builder := l.tables[b.Request], l.builders[b.Request]
+	unfit := forceText{} // all of the batch, as each reason to load anew costs a pass
 	for i := range b.Len() {
 		row := b.Row(i)
 		t.bytes += int64(len(row.Raw()))
 		for j := range t.columns {
+			if unfit[j] != "" {
+				continue
+			}
 			var err error
 			l.scratch, err = t.columns[j].appendValue(builder.Field(j), row, l.scratch)
 			var m *misfit
-			if errors.As(err, &m) {
-				return &mistyped{table: b.Request, column: j, why: m.why}
-			}
-			if err != nil {
+			switch {
+			case errors.As(err, &m):
+				unfit[j] = m.why
+			case err != nil:
 				return err
 			}
 		}
+	}
+	if len(unfit) > 0 {
+		return &mistyped{table: b.Request, columns: unfit}
 	}
 	batch := builder.NewRecordBatch()
 	defer batch.Release()
@@ -189,7 +197,7 @@ func (l *loader) add(ctx context.Context, b *materialize.Batch) error {
 	for j := range t.columns {
 		// JSON is the only type whose cast from text may be refused.
 		if t.columns[j].duck == "JSON" && l.refused(ctx, batch, j) {
-			return &mistyped{table: b.Request, column: j, why: "DuckDB does not take all of it for JSON"}
+			return &mistyped{table: b.Request, columns: forceText{j: "DuckDB does not take all of it for JSON"}}
 		}
 	}
 	return fmt.Errorf("load table %s: %w", t.shape.FullName(), err)

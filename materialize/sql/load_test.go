@@ -4,10 +4,14 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow/memory/mallocator"
 
 	"cdc/materialize"
 	"cdc/schema"
@@ -160,11 +164,7 @@ func TestLoadGivesItsMemoryBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSession(t, w)
-	at, ok := w.log.Catalog().TableAt(w.tables["t"].ID, w.log.Bounds().Next-1)
-	if !ok {
-		t.Fatal("no table")
-	}
-	l := loader{duck: s.duck, tables: []*loaded{{key: tableKey{table: at.Table.ID, at: w.log.Bounds().Next - 1}, name: "x", shape: at.Table}}}
+	l := tableLoader(t, s, w, "t")
 	if err := l.load(context.Background(), w.log, materialize.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +174,40 @@ func TestLoadGivesItsMemoryBack(t *testing.T) {
 	if l.tables[0].columns[1].duck != "VARCHAR" {
 		t.Errorf("the column is %s", l.tables[0].columns[1].duck)
 	}
+}
+
+// TestAPassFindsAllMisfitsOfABatch, as each pass that ends with one reads the log once more.
+func TestAPassFindsAllMisfitsOfABatch(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.run("source shop mysql\ntable t id:bigint:key a:cdate b:datetime c:utcdatetime d:time\n" +
+		"insert t 1|0000-00-00|2024-01-01 00:00:00|0000-00-00 00:00:00+00|24:00:00\n" +
+		"insert t 2|2024-00-00|2024-02-31 00:00:00|1970-01-01 00:00:01+00|-00:00:01\ncommit 2026-02-01T00:00:00Z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := tableLoader(t, newSession(t, w), w, "t")
+	l.forced, l.memory = make([]forceText, 1), mallocator.NewMallocator()
+	var m *mistyped
+	if err := l.pass(context.Background(), w.log, materialize.Options{}); !errors.As(err, &m) {
+		t.Fatalf("the pass ends with %v", err)
+	}
+	want := forceText{
+		1: "it holds 0000-00-00, which is no day to DuckDB", 2: "it holds 2024-02-31 00:00:00, which is no day to DuckDB",
+		3: "it holds 0000-00-00 00:00:00+00, which is no day to DuckDB", 4: "it holds a time outside of a day",
+	}
+	if !maps.Equal(m.columns, want) {
+		t.Errorf("got %v, want %v", m.columns, want)
+	}
+}
+
+// tableLoader loads a table of the world as of the end of its log.
+func tableLoader(t *testing.T, s *Session, w *world, table string) *loader {
+	t.Helper()
+	at, ok := w.log.Catalog().TableAt(w.tables[table].ID, w.log.Bounds().Next-1)
+	if !ok {
+		t.Fatal("no table")
+	}
+	return &loader{duck: s.duck, tables: []*loaded{{key: tableKey{table: at.Table.ID, at: w.log.Bounds().Next - 1}, name: "x", shape: at.Table}}}
 }
 
 func BenchmarkLoad(b *testing.B) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"cdc/changelog"
@@ -93,11 +94,20 @@ func (r *run) unparsed(failed *duckError) error {
 		return errorAt(original, first, "expected a query")
 	}
 	e := r.explainError(failed)
-	if failed.at >= 0 && usesAt(original, r.st.query.Original(failed.at)) {
+	if failed.at < 0 {
+		return e
+	}
+	switch at := r.st.query.Original(failed.at); {
+	case usesAt(original, at):
 		e.Remedy = `at is a word of SQL here: write the column as "at"`
+	case asOfHere.MatchString(original[at:]):
+		e.Remedy = asOfPlace
 	}
 	return e
 }
+
+// asOfHere begins a clause that stands where DuckDB expects none.
+var asOfHere = regexp.MustCompile(`^(?i)as\s+of\b`)
 
 // usesAt reports whether the word at, which DuckDB reserves and people call columns, stands at a place or before it.
 func usesAt(text string, place int) bool {
@@ -202,9 +212,7 @@ func (r *run) emit(ctx context.Context, names, types []string) error {
 		columns[i] = answerColumnOf(names[i], types[i], i)
 		header.Columns[i] = columns[i].column
 	}
-	for i := range r.binder.moments {
-		header.Moments = append(header.Moments, r.binder.moments[i].resolved)
-	}
+	header.Moments = append(header.Moments, r.binder.moments...)
 	if r.st.explain != "" {
 		text, r.shift = r.st.explain+text, len(r.st.explain)
 	} else {

@@ -125,3 +125,42 @@ func TestG6AnswerAtAMomentStaysTheSame(t *testing.T) {
 		t.Errorf("%d different answers at %d moments", len(distinct), len(answers))
 	}
 }
+
+// The log grows while a query is bound: its tables must not be of two nows because they are spelled in two ways.
+func TestG5OneMomentIsResolvedOnceHoweverItIsSpelled(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.run("source shop postgres\ntable t id:bigint:key\ninsert t 1\ncommit 2026-01-01T00:00:00Z"); err != nil {
+		t.Fatal(err)
+	}
+	p := printer{}
+	text := "SELECT 1 FROM t a, t AS OF NOW b, t AS OF 'NOW' c, t AS OF ' now ' d"
+	if err := newSession(t, w).Query(t.Context(), text, "", &p); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(p.header.Moments); n != 1 {
+		t.Errorf("read at %d moments", n)
+	}
+}
+
+func TestAStoppedSourceIsNoObstacleToTheTablesOfAnother(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.run(`source crm postgres
+		table people id:bigint:key
+		commit 2026-01-01T00:00:00Z
+		source shop postgres
+		table orders id:bigint:key
+		insert orders 1
+		commit 2026-01-02T00:00:00Z
+		tick 2026-01-03T00:00:00Z`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(t, w)
+	if got := ask(s, "SELECT id FROM orders AS OF '2026-01-02 12:00:00Z'", "", false); got != "id\n1\n" {
+		t.Errorf("got %s", got)
+	}
+	both := ask(s, "SELECT 1 FROM orders, people", "2026-01-02 12:00:00Z", false)
+	if !strings.HasPrefix(both, "error MOMENT") || !strings.Contains(both, "source crm has come to") {
+		t.Errorf("got %s", both)
+	}
+}

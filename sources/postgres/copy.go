@@ -54,7 +54,7 @@ func (s *Source) firstCopy(ctx context.Context, c *catalog, w *sources.Writer, w
 	}
 	at := Position{Timeline: is.timeline, Commit: point.point, End: point.point}
 	if len(sel.chosen) > 0 {
-		if err := s.copyTables(ctx, view, w, sel.chosen, at); err != nil {
+		if err := s.copyTables(ctx, view, w, sel.chosen, id.pubs, at); err != nil {
 			return err
 		}
 	} else if _, err := w.Tick(ctx, FormatPosition(at), view.taken); err != nil {
@@ -164,7 +164,7 @@ type copier struct {
 }
 
 // copyTables copies the tables as one unit at the position.
-func (s *Source) copyTables(ctx context.Context, v *view, w *sources.Writer, chosen []choice, at Position) error {
+func (s *Source) copyTables(ctx context.Context, v *view, w *sources.Writer, chosen []choice, pubs publications, at Position) error {
 	if err := v.lock(ctx, chosen); err != nil {
 		return err
 	}
@@ -172,13 +172,20 @@ func (s *Source) copyTables(ctx context.Context, v *view, w *sources.Writer, cho
 	if err != nil {
 		return err
 	}
-	versions := make([]*schema.Table, len(tables))
+	versions, oids := make([]*schema.Table, len(tables)), make([]uint32, len(tables))
 	for i, t := range tables {
-		versions[i] = t.version
+		versions[i], oids[i] = t.version, t.oid
+	}
+	shapes, err := v.readShapes(ctx, oids, pubs)
+	if err != nil {
+		return err
 	}
 	sink, err := w.StartCopy(versions)
 	if err != nil {
 		return err
+	}
+	for _, t := range tables {
+		w.TableState(changelog.TableState{Table: t.version.ID, State: changelog.TableShape, Detail: shapes[t.oid].String()})
 	}
 	s.startProgress(tables)
 	defer s.report(func(p *sources.Progress) { p.Copy = nil })

@@ -43,15 +43,21 @@ func TestDroppedRenamedAndReaddedColumnsAreNotConfused(t *testing.T) {
 	r.sql(`ALTER TABLE t RENAME a TO z`, `INSERT INTO t VALUES (2, 'a2', 'b2')`)
 	r.sync()
 	r.same("t")
-	r.sql(`ALTER TABLE t DROP b`, `ALTER TABLE t ADD b text`, `INSERT INTO t VALUES (3, 'a3', 'b3')`)
+	r.sql(`ALTER TABLE t DROP b`)
+	r.shapeIsKnown("t")
+	r.sql(`INSERT INTO t VALUES (3, 'a3')`)
 	r.sync()
-	r.same("t")
-	if got := r.table("t"); !slices.Equal(got, []string{`1|a1|\N`, `2|a2|\N`, `3|a3|b3`}) {
+	r.sql(`ALTER TABLE t ADD b text`, `INSERT INTO t VALUES (4, 'a4', 'b4')`)
+	r.sync()
+	if got := r.table("t"); !slices.Equal(got, []string{`1|a1|\N`, `2|a2|\N`, `3|a3|\N`, `4|a4|b4`}) {
 		t.Fatalf("table t: %q", got)
 	}
 	if got := r.copies(); got != 1 {
 		t.Fatalf("%d copies, want only the first", got)
 	}
+	// A change in between would have looked the same: which column it meant cannot be known.
+	r.sql(`ALTER TABLE t DROP b`, `ALTER TABLE t ADD b text`, `INSERT INTO t VALUES (5, 'a5', 'b5')`)
+	r.copiedAgain("t")
 }
 
 // A change that rewrites stored rows sends none of them: the table cannot be answered for from that commit until it was copied again.

@@ -124,13 +124,10 @@ func isURL(text string) bool {
 // keyOf is the value that a connection string gives to a key.
 func keyOf(text, key string) (value string, ok bool, err error) {
 	if isURL(text) {
-		u, err := url.Parse(text)
+		_, parameters, _ := strings.Cut(text, "?")
+		query, err := url.ParseQuery(parameters)
 		if err != nil {
-			return "", false, err
-		}
-		query, err := url.ParseQuery(u.RawQuery)
-		if err != nil {
-			return "", false, err
+			return "", false, errors.New("the parameters behind its ? cannot be read") // the cause would quote them
 		}
 		return query.Get(key), query.Has(key), nil
 	}

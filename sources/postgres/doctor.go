@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"cdc/sources"
 )
@@ -161,24 +163,62 @@ func (d *doctor) tables(ctx context.Context) error {
 		}
 		d.add("table "+l.quoted(), severity, l.reason, l.remedy)
 	}
-	return d.publication(ctx)
+	return d.publication(ctx, sel)
 }
 
-func (d *doctor) publication(ctx context.Context) error {
+func (d *doctor) publication(ctx context.Context, sel selection) error {
 	pubs := d.s.publications()
 	if !pubs.own {
 		return d.judge("publication", fmt.Sprintf("%q exists", pubs.main), d.s.checkNamedPublication(ctx, d.c, pubs))
 	}
-	r, err := d.c.one(ctx, `SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')`)
+	r, err := d.c.one(ctx, `SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = $1),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')`, pubs.main)
 	if err != nil {
 		return err
 	}
-	if r[0].bool() {
+	foreign, err := d.foreign(ctx, sel)
+	switch {
+	case err != nil:
+		return err
+	case r[0].bool():
+		d.add("publication", SeverityOK, fmt.Sprintf("%q exists", pubs.main), "")
+	case len(foreign) > 0:
+		name := "cdc_" + d.s.o.Name
+		d.add("publication", SeverityProblem, "the role may not publish what it does not own: "+listed(foreign),
+			"let the owner of the tables run: "+sel.publicationSQL(name)+"; and give --publication "+name)
+	case !r[1].bool():
+		d.add("publication", SeverityProblem, "the role may not make a publication in this database",
+			"run: GRANT CREATE ON DATABASE "+quoteName(d.s.Database())+" TO "+quoteName(d.s.dsn.config.User)+";")
+	default:
 		d.add("publication", SeverityOK, "the role may make one", "")
-		return nil
 	}
-	d.add("publication", SeverityProblem, "the role may not make a publication in this database",
-		"let the owner of the tables make one and name it with --publication, or run: GRANT CREATE ON DATABASE "+
-			quoteName(d.s.Database())+" TO "+quoteName(d.s.dsn.config.User)+";")
 	return nil
+}
+
+// foreign are the chosen tables that the role does not own.
+func (d *doctor) foreign(ctx context.Context, sel selection) (names []string, err error) {
+	oids := make([]uint32, len(sel.chosen))
+	for i, t := range sel.chosen {
+		oids[i] = t.oid
+	}
+	rows, err := d.c.query(ctx, `SELECT oid FROM pg_catalog.pg_class
+WHERE oid = ANY($1::oid[]) AND NOT pg_catalog.pg_has_role(relowner, 'USAGE')`, oidArray(oids))
+	if err != nil {
+		return nil, fmt.Errorf("read owners: %w", err)
+	}
+	for _, t := range sel.chosen {
+		if slices.ContainsFunc(rows, func(r row) bool { return uint32(r[0].int()) == t.oid }) {
+			names = append(names, t.quoted())
+		}
+	}
+	return names, nil
+}
+
+// listed names the first few of many.
+func listed(names []string) string {
+	const most = 3
+	if more := len(names) - most; more > 0 {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(names, ", ")
 }

@@ -172,17 +172,10 @@ func (s *Source) afterStream(ctx context.Context, c *catalog, st *stream, id ide
 			return errors.Join(err, dropErr)
 		}
 		return err
-	case strings.Contains(errText(err), "publication") && codeOf(err) == "42704":
+	case codeOf(err) == "42704": // the publication: nothing else is looked up by its name while the WAL is decoded
 		return s.publicationGone(id, err.Error())
 	}
 	return err
-}
-
-func errText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 // dropWhenFree drops our own slot once the server has noticed that we have left it.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,33 +30,27 @@ type logGuide struct {
 	found    chan finding
 	// filters are the row filters that the watcher saw first.
 	filters map[uint32]string
-	// shapes say when tables were last rewritten, as far as it has been seen.
+	// shapes are the tables' shapes as the log has them, at the stream's place or before it.
 	shapes map[uint32]shape
 	copied map[copyKey]bool
 }
 
 // start looks for tables that an earlier run has left to be copied again.
 func (g *logGuide) start(ctx context.Context) error {
-	var known []uint32
 	for _, t := range g.tables() {
-		known = append(known, t.Table.SourceTable)
 		if t.State.State == changelog.TableRewritten {
 			g.rewritten = append(g.rewritten, t.Table.SourceTable)
 		}
 	}
-	if err := g.noteShapes(ctx, g.c, known); err != nil {
-		return err
-	}
+	g.loadShapes()
 	return g.plan(ctx)
 }
 
-// noteShapes remembers when the tables were last rewritten.
-func (g *logGuide) noteShapes(ctx context.Context, c *catalog, oids []uint32) error {
-	shapes, err := c.readShapes(ctx, oids)
-	for oid, s := range shapes {
-		g.shapes[oid] = s
+// loadShapes takes the shapes from the log.
+func (g *logGuide) loadShapes() {
+	for _, t := range g.tables() {
+		g.shapes[t.Table.SourceTable] = parseShape(t.Shape)
 	}
-	return err
 }
 
 func (g *logGuide) close() { g.again.close() }
@@ -103,16 +98,18 @@ func (g *logGuide) resolve(ctx context.Context, m *relationMessage) (*schema.Tab
 	if known.State.State == changelog.TableRewritten || slices.Contains(g.rewritten, m.oid) {
 		return nil, true, nil
 	}
-	next, lost, err := g.c.reshape(ctx, known.Table, m)
+	next, lost, err := g.c.reshape(ctx, known.Table, m, g.shapes[m.oid].columns())
+	if err == nil && lost == "" {
+		lost, err = g.changedUnsent(ctx, m.oid)
+	}
 	if err != nil {
 		return nil, false, err
 	}
+	if next == nil && lost == "" {
+		return known.Table, false, nil
+	}
 	if next == nil {
 		next = known.Table
-		lost, err = g.rewrittenInPlace(ctx, m.oid)
-		if err != nil || lost == "" {
-			return known.Table, false, err
-		}
 	}
 	next = g.w.Register(next)
 	if lost == "" {
@@ -125,23 +122,14 @@ func (g *logGuide) resolve(ctx context.Context, m *relationMessage) (*schema.Tab
 	return nil, true, nil
 }
 
-// rewrittenInPlace says why a table whose shape is as before must be copied again, if so: its columns were altered and its file
-// was replaced, as ALTER … TYPE … USING does even when the type stays. VACUUM FULL replaces the file too, but alters no column.
-func (g *logGuide) rewrittenInPlace(ctx context.Context, oid uint32) (string, error) {
-	before, seen := g.shapes[oid]
-	shapes, err := g.c.readShapes(ctx, []uint32{oid})
+// changedUnsent says why a table must be copied again whatever its columns are, if so. The catalogue may be ahead of the stream:
+// then the copy comes early, and the shape in the log stays until the watcher's look is the stream's.
+func (g *logGuide) changedUnsent(ctx context.Context, oid uint32) (string, error) {
+	shapes, err := g.c.readShapes(ctx, []uint32{oid}, g.id.pubs)
 	if err != nil {
 		return "", err
 	}
-	after, ok := shapes[oid]
-	if !ok {
-		return "", nil
-	}
-	g.shapes[oid] = after
-	if !seen || before.nodes == after.nodes || before.columns == after.columns {
-		return "", nil
-	}
-	return "its stored rows were rewritten", nil
+	return g.shapes[oid].lost(shapes[oid]), nil
 }
 
 // until implements guide.
@@ -164,9 +152,7 @@ func (g *logGuide) boundary(ctx context.Context, at LSN) (anew bool, err error) 
 		return false, nil
 	}
 	err = g.again.run(ctx)
-	if err == nil {
-		err = g.noteShapes(ctx, g.again.catalog, g.again.tables)
-	}
+	g.loadShapes()
 	g.copiedAt = g.again.point
 	g.again.close()
 	g.again = nil
@@ -263,11 +249,41 @@ func (g *logGuide) apply(ctx context.Context, f finding) error {
 			return err
 		}
 	}
+	return g.applyShapes(ctx, f)
+}
+
+// applyShapes has tables copied again whose rows have changed without being sent, and keeps the other shapes in the log.
+func (g *logGuide) applyShapes(ctx context.Context, f finding) error {
+	for _, known := range g.tables() {
+		oid := known.Table.SourceTable
+		now, seen := f.shapes[oid]
+		if !seen || !known.Answerable() || maps.Equal(g.shapes[oid], now) {
+			continue
+		}
+		if lost := g.shapes[oid].lost(now); lost != "" {
+			if err := g.state(ctx, known, changelog.TableRewritten, lost); err != nil {
+				return err
+			}
+			g.rewritten = append(g.rewritten, oid)
+			continue
+		}
+		g.shapes[oid] = now
+		_, err := g.w.Control(ctx, func(u *changelog.UnitBuilder) {
+			u.AddTableState(changelog.TableState{Table: known.Table.ID, State: changelog.TableShape, Detail: now.String()})
+		})
+		if err != nil {
+			return fmt.Errorf("record shape of table %s: %w", known.Table.FullName(), err)
+		}
+	}
 	return nil
 }
 
 func (g *logGuide) state(ctx context.Context, t changelog.TableAt, state changelog.TableStateKind, detail string) error {
-	g.s.log.Warn("table is captured no longer", "table", t.Table.FullName(), "reason", detail)
+	what := "table is captured no longer"
+	if state == changelog.TableRewritten {
+		what = "table was rewritten and will be copied again"
+	}
+	g.s.log.Warn(what, "table", t.Table.FullName(), "reason", detail)
 	_, err := g.w.Control(ctx, func(u *changelog.UnitBuilder) {
 		u.AddTableState(changelog.TableState{Table: t.Table.ID, State: state, Detail: detail})
 	})

@@ -66,9 +66,18 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 			t.Errorf("printed: %s", text)
 		}
 	}
-	for _, dsn := range []string{"postgres://u:hunter2@localhost:bad/db", "host=localhost password=hunter2 port=bad"} {
+	for _, dsn := range []string{
+		"postgres://u:hunter2@localhost:bad/db", "host=localhost password=hunter2 port=bad", "postgres://u:hunter2@localhost/db?password=hunter2&x=%zz",
+		"postgres://u:hunter2%@localhost/db", "postgres://u:hunter2 x@localhost/db", "postgres://u:hunter2/x@localhost/db",
+	} {
 		if err := (Options{DSN: dsn, Name: "x"}).Validate(); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("error of a bad DSN: %v", err)
+		}
+	}
+	// What the client library takes as it is, we do too.
+	for _, dsn := range []string{"postgres://u:hunter2#x@localhost/db?sslmode=disable", "postgres://u:hunter2\x01@localhost/db"} {
+		if err := (Options{DSN: dsn, Name: "x"}).Validate(); err != nil {
+			t.Errorf("error of a good DSN: %v", err)
 		}
 	}
 }

@@ -87,8 +87,8 @@ func (s *Source) introduce(ctx context.Context, c *catalog, w *sources.Writer, i
 	if info.Epoch != 0 && !s.nextEpochWanted(w) {
 		return s.checkIdentity(w, is)
 	}
-	slot := s.slot()
-	if info.Epoch == 0 {
+	slot, before := s.slot(), info.Find(factSlot)
+	if slot != before {
 		rows, err := c.query(ctx, `SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`, slot)
 		if err != nil {
 			return err
@@ -102,6 +102,11 @@ func (s *Source) introduce(ctx context.Context, c *catalog, w *sources.Writer, i
 	}
 	if err := s.preparePublication(ctx, c); err != nil {
 		return err
+	}
+	if before != "" && slot != before {
+		if err := c.dropSlot(ctx, before); err != nil { // nobody would read it again, and it holds WAL
+			return err
+		}
 	}
 	s.acked.reset(0)
 	return w.Introduce(ctx, Kind, []changelog.Fact{

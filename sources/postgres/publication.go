@@ -297,12 +297,20 @@ func (s *Source) checkNamedPublication(ctx context.Context, c *catalog, pubs pub
 		}
 		return s.checkWishes(all, sel.within(held, pubs, s.o.Name))
 	}
-	var tables []string
-	for _, t := range sel.chosen {
-		tables = append(tables, "ONLY "+t.quoted())
-	}
 	return &sources.Unfit{
 		Detail: fmt.Sprintf("publication %q does not exist", pubs.main),
-		Remedy: "let the owner of the tables run: " + createPublicationSQL(pubs.main, tables, "insert, update, delete, truncate") + ";",
+		Remedy: "let the owner of the tables run: " + sel.publicationSQL(pubs.main) + ";",
 	}
+}
+
+// publicationSQL makes a publication of all tables that one may hold: the server refuses updates and deletes of a table without an
+// identity from the moment that they are published.
+func (sel selection) publicationSQL(name string) string {
+	var tables []string
+	for _, t := range sel.chosen {
+		if t.usable() != schema.IdentityNone {
+			tables = append(tables, "ONLY "+t.quoted())
+		}
+	}
+	return createPublicationSQL(name, tables, "insert, update, delete, truncate")
 }

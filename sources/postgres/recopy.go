@@ -93,7 +93,7 @@ func (r *recopy) run(ctx context.Context) error {
 	}
 	at := Position{Timeline: r.g.timeline, Commit: r.point, End: r.point}
 	if len(sel.chosen) > 0 {
-		if err := s.copyTables(ctx, r.view, r.g.w, sel.chosen, at); err != nil {
+		if err := s.copyTables(ctx, r.view, r.g.w, sel.chosen, r.g.id.pubs, at); err != nil {
 			return fmt.Errorf("copy again: %w", err)
 		}
 	}

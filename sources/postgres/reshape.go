@@ -16,8 +16,8 @@ const unknownColumn = 1 << 16
 // version, and in lost why rows of the old version cannot be read as rows of the new one, if so.
 //
 // The stream tells names and types; the rest comes from the catalogue, which is later than the stream. Where both disagree the table
-// has changed again since, and counts as rewritten.
-func (c *catalog) reshape(ctx context.Context, old *schema.Table, m *relationMessage) (next *schema.Table, lost string, err error) {
+// has changed again since, and counts as rewritten. numbered is the highest column number that is known to have been given by then.
+func (c *catalog) reshape(ctx context.Context, old *schema.Table, m *relationMessage, numbered uint32) (next *schema.Table, lost string, err error) {
 	declared, err := c.declaredTypes(ctx, m)
 	if err != nil {
 		return nil, "", err
@@ -26,7 +26,10 @@ func (c *catalog) reshape(ctx context.Context, old *schema.Table, m *relationMes
 	if err != nil {
 		return nil, "", err
 	}
-	r := reshaping{c: c, old: old, m: m, declared: declared}
+	r := reshaping{c: c, old: old, m: m, declared: declared, numbered: numbered}
+	for i := range old.Columns {
+		r.numbered = max(r.numbered, old.Columns[i].ID)
+	}
 	if len(infos) == 1 {
 		r.info = infos[0]
 	}
@@ -36,18 +39,17 @@ func (c *catalog) reshape(ctx context.Context, old *schema.Table, m *relationMes
 	return r.run(ctx)
 }
 
-// sameNumbers reports whether columns of the same names are the same columns, and not ones that were dropped and made again.
+// sameNumbers reports whether columns of the same names are the same columns, and not ones that were dropped and made again. They
+// are when no column has been made since, whatever they have come to be called: numbers are not given twice.
 func (r *reshaping) sameNumbers() bool {
 	if r.info == nil {
 		return true // the table is gone, and with it the question
 	}
-	most := uint32(0)
-	for i := range r.old.Columns {
-		most = max(most, r.old.Columns[i].ID)
+	if r.info.attributes <= r.numbered {
+		return true
 	}
 	for i, m := range r.m.columns {
-		info := r.find(m)
-		if info == nil && r.info.attributes > most || info != nil && info.number != r.old.Columns[i].ID {
+		if info := r.find(m); info == nil || info.number != r.old.Columns[i].ID {
 			return false
 		}
 	}
@@ -111,6 +113,7 @@ type reshaping struct {
 	m        *relationMessage
 	declared []string
 	info     *tableInfo // nil when the table is gone
+	numbered uint32
 	lost     string
 }
 
@@ -125,6 +128,9 @@ func (r *reshaping) run(ctx context.Context) (*schema.Table, string, error) {
 		}
 		next.Columns = append(next.Columns, column)
 	}
+	if r.info != nil && r.lost == "" && !r.certain(next) {
+		r.lose("its columns were renamed or made again while the log was behind")
+	}
 	r.setKey(next)
 	if err := next.Prepare(); err != nil {
 		return nil, "", fmt.Errorf("describe table %s: %w", next.FullName(), err)
@@ -134,6 +140,39 @@ func (r *reshaping) run(ctx context.Context) (*schema.Table, string, error) {
 	}
 	next.ID = r.old.ID
 	return next, r.lost, nil
+}
+
+// certain reports whether the columns of next are those that the stream means. The catalogue finds them by name and type, and may be
+// later than the stream: names may have moved to other columns since. The stream names columns in the order of their numbers, and every
+// column with a number below one that it names must have been there too, unless it was dropped before.
+func (r *reshaping) certain(next *schema.Table) bool {
+	named, made := map[uint32]bool{}, map[string]bool{}
+	highest := uint32(0)
+	for i := range next.Columns {
+		c := &next.Columns[i]
+		if c.ID <= highest {
+			return false
+		}
+		named[c.ID], highest = true, c.ID
+		if c.ID > r.numbered {
+			made[c.Name+" "+c.SQLType] = true
+		}
+	}
+	for n := uint32(1); n < highest; n++ {
+		if named[n] {
+			continue
+		}
+		before := r.old.ColumnByID(n)
+		i := slices.IndexFunc(r.info.columns, func(c columnInfo) bool { return c.number == n })
+		switch {
+		case i >= 0 && r.info.columns[i].generated:
+		case n > r.numbered, i >= 0 && before >= 0:
+			return false
+		case before >= 0 && made[r.old.Columns[before].Name+" "+r.old.Columns[before].SQLType]:
+			return false // the stream may mean the one that was dropped
+		}
+	}
+	return true
 }
 
 func (r *reshaping) lose(reason string) {
@@ -282,28 +321,3 @@ func keepsValues(old, now *schema.Column) bool {
 // isVarying reports whether the type is text or varchar: a shorter limit than before is refused by the server unless all values
 // keep to it.
 func isVarying(oid uint32) bool { return oid == oidText || oid == oidVarchar }
-
-// shape tells apart what a table was before and after its stored rows were rewritten.
-type shape struct {
-	// nodes are the files of the table and its partitions, columns the transactions that last altered its columns.
-	nodes, columns string
-}
-
-// readShapes reads the shapes of tables.
-func (c *catalog) readShapes(ctx context.Context, oids []uint32) (map[uint32]shape, error) {
-	rows, err := c.query(ctx, `
-SELECT r.oid,
-       (SELECT pg_catalog.string_agg(c.relfilenode::text, ',' ORDER BY c.oid) FROM pg_catalog.pg_class c
-        WHERE c.oid = r.oid OR c.oid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(r.oid) p)),
-       (SELECT pg_catalog.string_agg(a.attnum || ':' || a.xmin, ',' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
-        WHERE a.attrelid = r.oid AND a.attnum > 0)
-FROM pg_catalog.pg_class r WHERE r.oid = ANY($1::oid[])`, oidArray(oids))
-	if err != nil {
-		return nil, fmt.Errorf("read shapes of tables: %w", err)
-	}
-	shapes := make(map[uint32]shape, len(rows))
-	for _, r := range rows {
-		shapes[uint32(r[0].int())] = shape{nodes: r[1].text(), columns: r[2].text()}
-	}
-	return shapes, nil
-}

@@ -22,6 +22,7 @@ type slotState struct {
 	reason           string // why it was invalidated, where the server says so
 	held             int64  // bytes of WAL that it keeps
 	end              LSN    // of the server's WAL at the moment
+	here             bool   // it was made in the database that is asked
 }
 
 // walEndSQL is the end of the WAL on a primary or a standby.
@@ -50,7 +51,8 @@ func (c *catalog) readSlot(ctx context.Context, name string) (slotState, bool, e
 		reason = `invalidation_reason`
 	}
 	rows, err := c.query(ctx, `SELECT plugin, database, temporary, coalesce(active_pid, 0), restart_lsn, confirmed_flush_lsn, wal_status, `+reason+`,
-coalesce(pg_catalog.pg_wal_lsn_diff(`+walEndSQL+`, restart_lsn)::bigint, -1), `+walEndSQL+`
+coalesce(pg_catalog.pg_wal_lsn_diff(`+walEndSQL+`, restart_lsn)::bigint, -1), `+walEndSQL+`,
+coalesce(database = pg_catalog.current_database(), false)
 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`, name)
 	if err != nil {
 		return slotState{}, false, fmt.Errorf("read slot: %w", err)
@@ -61,7 +63,7 @@ FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`, name)
 	r := rows[0]
 	return slotState{
 		plugin: r[0].text(), database: r[1].text(), temporary: r[2].bool(), activePID: r[3].int(), restart: r[4].lsn(),
-		confirmed: r[5].lsn(), status: r[6].text(), reason: r[7].text(), held: r[8].int(), end: r[9].lsn(),
+		confirmed: r[5].lsn(), status: r[6].text(), reason: r[7].text(), held: r[8].int(), end: r[9].lsn(), here: r[10].bool(),
 	}, true, nil
 }
 
@@ -85,6 +87,8 @@ func (s *Source) checkSlot(ctx context.Context, c *catalog, id identity) error {
 		return gap(fmt.Sprintf("slot %q is gone: what was committed after %s is lost to us", id.slot, id.position.End))
 	case slot.plugin != "pgoutput":
 		return gap(fmt.Sprintf("slot %q is not ours: its plugin is %q", id.slot, slot.plugin))
+	case !slot.here:
+		return gap(fmt.Sprintf("slot %q is not ours: it was made in database %q", id.slot, slot.database))
 	case slot.status == "lost":
 		reason := "the server needed the space of its WAL (max_slot_wal_keep_size)"
 		if slot.reason != "" {

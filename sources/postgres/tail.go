@@ -164,7 +164,7 @@ func (g *tailGuide) resolve(ctx context.Context, m *relationMessage) (*schema.Ta
 	if err := bare.Prepare(); err != nil {
 		return nil, false, fmt.Errorf("describe table %s: %w", bare.FullName(), err)
 	}
-	t, _, err := g.c.reshape(ctx, bare, m)
+	t, _, err := g.c.reshape(ctx, bare, m, 0)
 	if t == nil && err == nil {
 		t = bare
 	}

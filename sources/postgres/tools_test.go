@@ -170,11 +170,48 @@ func TestDoctorNamesWhatIsMissingWithItsRemedy(t *testing.T) {
 			fmt.Fprintf(&text, "%s %s: %s; %s\n", f.Severity, f.Check, f.Detail, f.Remedy)
 		}
 	}
-	for _, want := range []string{"REPLICATION", "max_slot_wal_keep_size", `"public"."bare"`, "GRANT SELECT ON \"public\".\"hidden\"", "GRANT CREATE ON DATABASE"} {
+	for _, want := range []string{"REPLICATION", "max_slot_wal_keep_size", `"public"."bare"`, "GRANT SELECT ON \"public\".\"hidden\"", "CREATE PUBLICATION"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no finding with %q in:\n%s", want, text.String())
 		}
 	}
+}
+
+// A role may have the right to make publications and still not own the tables, which the server asks for as well.
+func TestDoctorSaysThatOnlyAnOwnerPublishesATable(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, `CREATE TABLE t (id int PRIMARY KEY)`, `CREATE TABLE log (v text)`)
+	role := r.pg.Role(t, testservers.CaptureRole{Database: r.db})
+	r.sql(`GRANT CREATE ON DATABASE ` + r.db + ` TO ` + role)
+	r.o.DSN, r.o.AppendOnly = r.pg.DSN(role, r.db), []string{"log"}
+	r.open()
+	finding := r.finding("publication")
+	if finding.Severity != SeverityProblem || !strings.Contains(finding.Detail, `"public"."log"`) {
+		t.Fatalf("%+v", finding)
+	}
+	_, statement, _ := strings.Cut(finding.Remedy, "run: ")
+	statement, _, _ = strings.Cut(statement, ";")
+	r.sql(statement, `INSERT INTO log VALUES ('a')`, `UPDATE log SET v = 'b'`) // the application may go on
+	r.sql(`ALTER TABLE t OWNER TO `+role, `ALTER TABLE log OWNER TO `+role)
+	if finding := r.finding("publication"); finding.Severity != SeverityOK {
+		t.Errorf("%+v", finding)
+	}
+}
+
+// finding is what doctor says about a check.
+func (r *rig) finding(check string) Finding {
+	r.Helper()
+	findings, err := r.src.Doctor(r.Context())
+	if err != nil {
+		r.Fatal(err)
+	}
+	for _, f := range findings {
+		if f.Check == check {
+			return f
+		}
+	}
+	r.Fatalf("nothing about %s in %+v", check, findings)
+	return Finding{}
 }
 
 func TestLeastPrivilegedRoleIsEnoughOrToldWhatItLacks(t *testing.T) {

@@ -19,6 +19,8 @@ type finding struct {
 	left []leftOut
 	// exists are the tables that the log knows and that are still there.
 	exists map[uint32]bool
+	// shapes are how they are stored.
+	shapes map[uint32]shape
 }
 
 // heldTooMuch is the detail of the stop that gives our own slot up.
@@ -98,6 +100,9 @@ func (s *Source) lookAround(ctx context.Context, c *catalog, g *logGuide) (findi
 	}
 	for _, r := range rows {
 		f.exists[uint32(r[0].int())] = true
+	}
+	if f.shapes, err = c.readShapes(ctx, known, g.id.pubs); err != nil {
+		return f, err
 	}
 	if f.at, err = c.walEnd(ctx); err != nil {
 		return f, err

@@ -203,6 +203,17 @@ func TestPasswordsLeaveDSNs(t *testing.T) {
 	}
 }
 
+// What is no DSN, or is cut in the wrong place for what stands in its password, is not printed either.
+func TestPasswordsOfWhatIsNoDSNAreNotPrinted(t *testing.T) {
+	for _, dsn := range []string{"postgres:/u:hunter2@h/db", "u:hunter2@h", "postgres://u:x/hunter2@h/db"} {
+		r := request(t, "", nil)
+		r.DSNs = []string{dsn}
+		if _, err := Load(r); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+}
+
 func TestKnownSourcesGoOn(t *testing.T) {
 	dir := t.TempDir()
 	shop := Source{Name: "shop", DSN: "postgres://u:secret@h/shop", Password: "secret", Tables: []string{"public.*"}, MaxClockSkew: time.Minute, CopyReaders: 3, MaxHeldWAL: 5}

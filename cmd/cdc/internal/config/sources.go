@@ -110,13 +110,21 @@ func (l *loader) addKnown(candidates []candidate) []candidate {
 
 var sourceName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
 
+// shown is a text that should have been a DSN, or a part of one: what stands before its @ may be a password.
+func shown(text string) string {
+	if i := strings.LastIndexByte(text, '@'); i >= 0 {
+		return redacted + text[i:]
+	}
+	return text
+}
+
 func (l *loader) addSource(c candidate, sources int) {
 	if dsn := c.values["dsn"]; len(dsn.texts) == 1 && DSN(dsn.texts[0]).Kind() == "" {
-		l.fail(problem{where: dsn.origin, what: fmt.Sprintf("%q is no DSN", dsn.texts[0]), remedy: "write postgres://user@host:port/database"})
+		l.fail(problem{where: dsn.origin, what: fmt.Sprintf("%q is no DSN", shown(dsn.texts[0])), remedy: "write postgres://user@host:port/database"})
 		return
 	}
 	if !sourceName.MatchString(c.name) {
-		l.fail(problem{where: c.where, what: fmt.Sprintf("%q is no name for a source: want up to 63 letters, digits, _ and -", c.name), remedy: "give it one with --name"})
+		l.fail(problem{where: c.where, what: fmt.Sprintf("%q is no name for a source: want up to 63 letters, digits, _ and -", shown(c.name)), remedy: "give it one with --name"})
 		return
 	}
 	s, complained := Source{Name: c.name}, false
@@ -137,7 +145,7 @@ func (l *loader) addSource(c candidate, sources int) {
 	case s.DSN == "":
 		l.fail(problem{where: c.where, what: "source " + c.name + " has no dsn", remedy: "write dsn: postgres://user@host/database below its name"})
 	case s.DSN.Kind() == "": // a variable's
-		l.fail(problem{where: c.where, what: fmt.Sprintf("%q is no DSN", s.DSN), remedy: "write postgres://user@host:port/database"})
+		l.fail(problem{where: c.where, what: fmt.Sprintf("%q is no DSN", shown(string(s.DSN))), remedy: "write postgres://user@host:port/database"})
 	}
 	l.config.Sources = append(l.config.Sources, s)
 }

@@ -58,6 +58,8 @@ func ofMoment(err error) *Error {
 		return &Error{Code: Moment, What: unanswerable.Error(), Err: err}
 	case errors.As(err, &name):
 		return &Error{Code: Usage, What: name.Error(), Remedy: nameRemedy(name), Err: err}
+	case errors.Is(err, materialize.ErrMoment): // its text says how moments are written
+		return &Error{Code: Usage, What: err.Error(), Err: err}
 	case errors.Is(err, changelog.ErrTrimmed):
 		return &Error{Code: Moment, What: err.Error(), Remedy: "ask for a later moment; 'cdc status' shows the earliest", Err: err}
 	}

@@ -24,6 +24,7 @@ func TestErrorsHaveTheirCodes(t *testing.T) {
 		{&sources.Unfit{Detail: "no", Remedy: "do"}, Unfit, "no; do"},
 		{&sources.Refused{Detail: "no", Remedy: "do"}, Unreachable, "no; do"},
 		{&materialize.UnanswerableError{Moment: "m", Why: "w"}, Moment, "cannot answer at m: w"},
+		{materialize.ErrMoment, Usage, "not a moment"},
 		{&materialize.NameError{Kind: "table", Name: "x"}, Usage, "there is no table x; 'cdc tables'"},
 		{changelog.ErrTrimmed, Moment, "older than"},
 		{changelog.ErrInUse, InUse, "in use"},

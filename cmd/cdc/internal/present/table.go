@@ -118,7 +118,8 @@ func (p *tablePrinter) settle() error {
 	return nil
 }
 
-// fit cuts the widest columns of text so that a line fits the terminal. Numbers and times are never cut.
+// fit cuts the widest columns of text so that a line fits the terminal, the first one, which mostly names the row, after all others.
+// Numbers and times are never cut.
 func (p *tablePrinter) fit() {
 	if !p.o.Terminal || p.o.Width <= 0 {
 		return
@@ -132,11 +133,13 @@ func (p *tablePrinter) fit() {
 			most = max(most, w)
 		}
 	}
-	for limit := most - 1; total > p.o.Width && limit >= minShrunk; limit-- {
-		for i := range p.widths {
-			if p.cut[i] && p.widths[i] > limit {
-				p.widths[i]--
-				total--
+	for _, first := range []int{1, 0} {
+		for limit := most - 1; total > p.o.Width && limit >= minShrunk; limit-- {
+			for i := first; i < len(p.widths); i++ {
+				if p.cut[i] && p.widths[i] > limit {
+					p.widths[i]--
+					total--
+				}
 			}
 		}
 	}

@@ -1,0 +1,18 @@
+package mysql
+
+import (
+	"log/slog"
+)
+
+// Kind is how the log names sources of this package.
+const Kind = "mysql"
+
+// Source is one server that is tailed.
+type Source struct {
+	o   Options
+	dsn *dsn
+	log *slog.Logger
+}
+
+// classifyLogin tells what trying again does not mend.
+func (s *Source) classifyLogin(err error) error { return err }
