@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"time"
 )
 
 // dsn says where the server is and how to log in.
@@ -15,6 +16,7 @@ type dsn struct {
 	user, database   string
 	password         Secret
 	tls              *tls.Config // nil: plaintext
+	timeout          time.Duration
 	warnings         []string
 }
 
@@ -27,7 +29,7 @@ func parseDSN(o Options) (*dsn, error) {
 	if u.Scheme != "mysql" && u.Scheme != "mariadb" {
 		return nil, fmt.Errorf("DSN scheme %q: want mysql://", u.Scheme)
 	}
-	d := &dsn{network: "tcp", host: u.Hostname(), user: u.User.Username(), password: o.Password}
+	d := &dsn{network: "tcp", host: u.Hostname(), user: u.User.Username(), password: o.Password, timeout: connectTimeout}
 	if own, ok := u.User.Password(); ok && d.password == "" {
 		d.password = Secret(own)
 	}

@@ -1,11 +1,13 @@
 package mysql
 
 import (
+	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,19 +18,25 @@ import (
 )
 
 const (
-	// connectTimeout bounds connecting and logging in.
-	connectTimeout = 10 * time.Second
-	// queryTimeout bounds the silence of a server that was asked something small.
-	queryTimeout = 60 * time.Second
+	// connectTimeout bounds connecting and logging in, unless the DSN says otherwise.
+	connectTimeout = 20 * time.Second
+	// querySilence bounds the silence of a server that was asked something small.
+	querySilence = 60 * time.Second
+	keepAlive    = 15 * time.Second
+	readBytes    = 64 << 10
 )
 
 // session is one connection to the server, in its own words. It is for one goroutine; close may be called by another, and ends what
 // is under way.
 type session struct {
-	conn *client.Conn
-	stop func() bool
-	buf  []byte
-	row  [][]byte
+	conn     *client.Conn
+	wire     *wire
+	in       *bufio.Reader
+	sequence byte
+	ended    func() error // why the session's context is over, if it is
+	stop     func() bool
+	buf      []byte
+	row      [][]byte
 }
 
 // connect logs in and sets what values are read under. The session ends with the context.
@@ -44,41 +52,13 @@ func (s *Source) connect(ctx context.Context) (*session, error) {
 	return c, nil
 }
 
-// login makes a session as the server gives it.
-func (s *Source) login(ctx context.Context) (*session, error) {
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		d := net.Dialer{Timeout: connectTimeout, KeepAlive: 15 * time.Second}
-		return d.DialContext(ctx, network, address)
-	}
-	within, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := client.ConnectWithDialer(within, s.dsn.network, s.dsn.address, s.dsn.user, string(s.dsn.password), "", dial, s.connectionOptions)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, s.classifyLogin(err)
-	}
-	conn.ReadTimeout, conn.WriteTimeout = queryTimeout, queryTimeout
-	c := &session{conn: conn}
-	c.stop = context.AfterFunc(ctx, func() { _ = conn.Conn.Close() })
-	return c, nil
-}
-
-func (s *Source) connectionOptions(c *client.Conn) error {
-	if s.dsn.tls != nil {
-		c.SetTLSConfig(s.dsn.tls.Clone())
-	}
-	c.ReadTimeout, c.WriteTimeout = connectTimeout, connectTimeout
-	// A server must not be able to ask for our files.
-	c.UnsetCapability(mysql.CLIENT_LOCAL_FILES)
-	return nil
-}
+// patience sets how long the server may be silent from now on before the session fails; a stream of rows may last for ever.
+func (c *session) patience(silence time.Duration) { c.wire.silence = silence }
 
 // close ends the session.
 func (c *session) close() {
 	c.stop()
-	_ = c.conn.Conn.Close() // nothing was written
+	_ = c.wire.Close() // nothing was written
 }
 
 // exec runs a statement without a result.
@@ -121,10 +101,8 @@ type text struct {
 // each calls f with each row of a result as the text protocol sends it, nil for null. The fields are valid during the call; an error
 // of f ends the session's use.
 func (c *session) each(sql string, f func(fields [][]byte) error) error {
-	c.conn.ResetSequence()
-	packet := append(make([]byte, 4, 5+len(sql)), mysql.COM_QUERY)
-	if err := c.conn.WritePacket(append(packet, sql...)); err != nil {
-		return fmt.Errorf("send statement: %w", err)
+	if err := c.send(mysql.COM_QUERY, []byte(sql)); err != nil {
+		return err
 	}
 	columns, err := c.head()
 	if err != nil || columns == 0 {
@@ -139,10 +117,10 @@ func (c *session) each(sql string, f func(fields [][]byte) error) error {
 			return err
 		}
 		switch {
-		case c.buf[0] == mysql.EOF_HEADER && len(c.buf) < 1<<24-1 && (len(c.buf) <= 5 || c.conn.HasCapability(mysql.CLIENT_DEPRECATE_EOF)):
+		case c.buf[0] == mysql.EOF_HEADER && len(c.buf) <= eofBytes: // a value that begins so is longer than 16 MB
 			return nil
 		case c.buf[0] == mysql.ERR_HEADER:
-			return c.conn.HandleErrorPacket(c.buf)
+			return errorPacket(c.buf)
 		}
 		if err := splitRow(c.buf, row); err != nil {
 			return err
@@ -162,40 +140,104 @@ func (c *session) head() (columns int, err error) {
 	case mysql.OK_HEADER:
 		return 0, nil
 	case mysql.ERR_HEADER:
-		return 0, c.conn.HandleErrorPacket(c.buf)
+		return 0, errorPacket(c.buf)
 	case mysql.LocalInFile_HEADER:
 		return 0, errors.New("the server asks for a file of ours")
 	}
-	n, _, size := mysql.LengthEncodedInt(c.buf)
-	if size != len(c.buf) || n > columnsMax {
+	n, size, ok := lengthEncoded(c.buf)
+	if !ok || size != len(c.buf) || n > columnsMax {
 		return 0, errResult
 	}
-	for range n {
+	for range n + 1 { // the columns, and the mark behind them
 		if err := c.packet(); err != nil {
 			return 0, err
 		}
 	}
-	if !c.conn.HasCapability(mysql.CLIENT_DEPRECATE_EOF) {
-		err = c.packet()
-	}
-	return int(n), err
+	return int(n), nil
 }
 
-// columnsMax is the most columns of a result that is read; tables have 4,096 at most.
-const columnsMax = 8192
+const (
+	// columnsMax is the most columns of a result that is read; tables have 4,096 at most.
+	columnsMax = 8192
+	// packetMax is the most bytes of one row: the server's own bound, max_allowed_packet, ends at 1 GiB.
+	packetMax = 1<<30 + 1<<24
+	// partMax is the size of a part of a packet that another one follows.
+	partMax = 1<<24 - 1
+	// eofBytes is the size of the mark that ends columns and rows.
+	eofBytes = 5
+)
 
 var errResult = errors.New("the server's result cannot be read")
 
-func (c *session) packet() error {
-	var err error
-	c.buf, err = c.conn.ReadPacketReuseMem(c.buf[:0])
-	if err == nil && len(c.buf) == 0 {
-		err = errResult
+// send begins a command.
+func (c *session) send(command byte, payload []byte) error {
+	if len(payload)+1 >= partMax {
+		return fmt.Errorf("send statement: %d bytes are too many", len(payload))
 	}
-	if err != nil {
-		return fmt.Errorf("read result: %w", err)
+	n := len(payload) + 1
+	packet := append(make([]byte, 0, 4+n), byte(n), byte(n>>8), byte(n>>16), 0, command)
+	c.sequence = 1
+	if _, err := c.wire.writer.Write(append(packet, payload...)); err != nil {
+		return fmt.Errorf("send statement: %w", c.why(err))
 	}
 	return nil
+}
+
+// packet reads the server's next packet into buf. It is never empty.
+func (c *session) packet() error {
+	c.buf = c.buf[:0]
+	for {
+		var head [4]byte
+		if _, err := io.ReadFull(c.in, head[:]); err != nil {
+			return fmt.Errorf("read result: %w", c.why(err))
+		}
+		n := int(head[0]) | int(head[1])<<8 | int(head[2])<<16
+		if head[3] != c.sequence || len(c.buf)+n > packetMax {
+			return errResult
+		}
+		c.sequence++
+		whole := len(c.buf) + n
+		c.buf = slices.Grow(c.buf, n)[:whole]
+		if _, err := io.ReadFull(c.in, c.buf[whole-n:]); err != nil {
+			return fmt.Errorf("read result: %w", c.why(err))
+		}
+		if n == partMax {
+			continue
+		}
+		if whole == 0 {
+			return errResult
+		}
+		return nil
+	}
+}
+
+// why is the reason of a failure of the connection.
+func (c *session) why(err error) error {
+	if cause := c.ended(); cause != nil {
+		return cause
+	}
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("the server was silent for %s", c.wire.silence)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the server closed the connection")
+	}
+	return err
+}
+
+// errorPacket reads the server's error.
+func errorPacket(b []byte) error {
+	if len(b) < 3 {
+		return errResult
+	}
+	e := &mysql.MyError{Code: uint16(b[1]) | uint16(b[2])<<8, State: mysql.DEFAULT_MYSQL_STATE}
+	text := b[3:]
+	if len(text) >= 6 && text[0] == '#' {
+		e.State, text = string(text[1:6]), text[6:]
+	}
+	e.Message = string(text)
+	return e
 }
 
 // splitRow cuts a row of the text protocol into its values.
@@ -259,5 +301,3 @@ func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", 
 func quoteText(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`, "\x00", `\0`, "\n", `\n`, "\r", `\r`, "\x1a", `\Z`).Replace(s) + "'"
 }
-
-var _ = tls.VersionTLS12

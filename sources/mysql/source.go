@@ -13,6 +13,3 @@ type Source struct {
 	dsn *dsn
 	log *slog.Logger
 }
-
-// classifyLogin tells what trying again does not mend.
-func (s *Source) classifyLogin(err error) error { return err }
