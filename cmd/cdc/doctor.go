@@ -8,7 +8,7 @@ import (
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/cmd/cdc/internal/present"
 	"cdc/schema"
-	"cdc/sources/postgres"
+	"cdc/sources"
 )
 
 // doctorCmd checks whether databases can be captured.
@@ -95,13 +95,13 @@ func (a *App) logID() [16]byte {
 	return log.ID()
 }
 
-func (d *diagnosis) print(source string, f *postgres.Finding) error {
+func (d *diagnosis) print(source string, f *sources.Finding) error {
 	switch f.Severity {
-	case postgres.SeverityProblem:
+	case sources.SeverityProblem:
 		d.problems++
-	case postgres.SeverityWarning:
+	case sources.SeverityWarning:
 		d.warnings++
-	case postgres.SeverityOK:
+	case sources.SeverityOK:
 	}
 	if d.out.Human() {
 		return d.forPeople(f)
@@ -120,15 +120,15 @@ func (d *diagnosis) print(source string, f *postgres.Finding) error {
 	return d.record.End()
 }
 
-func (d *diagnosis) forPeople(f *postgres.Finding) error {
+func (d *diagnosis) forPeople(f *sources.Finding) error {
 	s := d.out.Style
 	sign := s.Green("✓")
 	switch f.Severity {
-	case postgres.SeverityProblem:
+	case sources.SeverityProblem:
 		sign = s.Red("✗")
-	case postgres.SeverityWarning:
+	case sources.SeverityWarning:
 		sign = s.Yellow("⚠")
-	case postgres.SeverityOK:
+	case sources.SeverityOK:
 	}
 	text := fmt.Sprintf(" %s %s: %s\n", sign, s.Bold(present.Clean(f.Check)), present.Clean(f.Detail))
 	if f.Remedy != "" {

@@ -17,7 +17,7 @@ import (
 // postgresOptions are the source's settings as its package takes them.
 func postgresOptions(spec config.Source, logID [16]byte, logger *slog.Logger) postgres.Options {
 	return postgres.Options{
-		DSN: string(spec.DSN), Password: postgres.Secret(spec.Password), Name: spec.Name, Tables: spec.Tables, AppendOnly: spec.AppendOnly,
+		DSN: string(spec.DSN), Password: spec.Password, Name: spec.Name, Tables: spec.Tables, AppendOnly: spec.AppendOnly,
 		Publication: spec.Publication, Slot: spec.Slot, CopyReaders: spec.CopyReaders, MaxHeldWAL: spec.MaxHeldWAL,
 		LogID: logID, Logger: logger,
 	}

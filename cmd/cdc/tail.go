@@ -235,7 +235,7 @@ type directTail struct {
 	failed error // of printing, which is not the server's
 }
 
-// Change implements postgres.TailOutput.
+// Change implements sources.TailOutput.
 func (d *directTail) Change(c *changelog.Change) error {
 	row := materialize.ChangeRow{Change: *c, Unit: &changelog.UnitMeta{Kind: changelog.UnitTx, Count: 1}}
 	if len(d.held) < maxDirectChanges && d.early == 0 {
@@ -249,7 +249,7 @@ func (d *directTail) Change(c *changelog.Change) error {
 	return d.keep(d.t.change(&row))
 }
 
-// Commit implements postgres.TailOutput.
+// Commit implements sources.TailOutput.
 func (d *directTail) Commit(c sources.Commit) error {
 	d.early = 0
 	return d.print(changelog.UnitMeta{XID: c.XID, CommitTime: c.Time, Position: c.Position})

@@ -9,18 +9,8 @@ import (
 	"cdc/sources"
 )
 
-// TailOutput takes what Tail reads.
-type TailOutput interface {
-	// Change is called with each change of the open transaction. Columns that the server did not send are absent. The change is
-	// valid during the call.
-	Change(c *changelog.Change) error
-	// Commit ends the transaction, also one without any change that was let through.
-	Commit(c sources.Commit) error
-}
-
-// Tail streams the changes of the tables that match from now on, through a temporary slot and without a log: nothing is kept, and
-// what happens while nobody listens is not seen. A publication is made for as long as it runs unless the user named one.
-func (s *Source) Tail(ctx context.Context, out TailOutput) error {
+// Tail implements sources.Database through a temporary slot. A publication is made for as long as it runs unless the user named one.
+func (s *Source) Tail(ctx context.Context, out sources.TailOutput) error {
 	c, err := s.openCatalog(ctx)
 	if err != nil {
 		return err
@@ -103,7 +93,7 @@ func (s *Source) tailPublication(ctx context.Context, c *catalog) (publications,
 
 // tailOutput turns packed rows into changes.
 type tailOutput struct {
-	to      TailOutput
+	to      sources.TailOutput
 	ordinal uint64
 }
 
@@ -150,7 +140,7 @@ type tailGuide struct {
 }
 
 func (g *tailGuide) resolve(ctx context.Context, m *relationMessage) (*schema.Table, bool, error) {
-	if !g.s.patterns.wants(m.schema, m.name).include {
+	if !g.s.tables.Wants(m.schema, m.name) {
 		return nil, true, nil
 	}
 	types := make([]uint32, len(m.columns))

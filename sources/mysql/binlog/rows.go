@@ -139,7 +139,7 @@ type Image struct {
 type Images struct {
 	Image Image
 
-	rows *Rows
+	rows Rows
 	rest []byte
 	json int
 	// pending is set from Next until Skip.
@@ -148,7 +148,7 @@ type Images struct {
 
 // Images begins at the first image. jsonColumns is how many columns of the table are JSON; only partial updates need it.
 func (rows *Rows) Images(jsonColumns int) Images {
-	return Images{rows: rows, rest: rows.Data, json: jsonColumns, half: rows.Kind == RowsWrite}
+	return Images{rows: *rows, rest: rows.Data, json: jsonColumns, half: rows.Kind == RowsWrite}
 }
 
 // Next goes to the next image and tells whether there is one. An update's images come in turns, before image first.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cdc/cmd/cdc/internal/exit"
+	"cdc/sources"
 )
 
 // request is a request with an environment and, when text is not empty, a file.
@@ -147,7 +148,7 @@ func TestSecretsComeFromVariablesAndFilesOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []Secret{"from variable", "from file", "own variable"} {
+	for i, want := range []sources.Secret{"from variable", "from file", "own variable"} {
 		if c.Sources[i].Password != want {
 			t.Errorf("source %d has the wrong password", i)
 		}

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+
+	"cdc/sources"
 )
 
 // DSN says where a database is. It may hold a password, which it never prints.
@@ -16,7 +18,7 @@ const (
 )
 
 // String is the DSN without its password's text.
-func (d DSN) String() string { return d.replacePassword(redacted) }
+func (d DSN) String() string { return d.replacePassword(sources.Redacted) }
 
 // GoString is String.
 func (d DSN) GoString() string { return d.String() }

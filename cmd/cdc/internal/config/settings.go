@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"cdc/sources"
 )
 
 // setting describes one setting: its key in the file, from which the names of its flag and variable follow, and how its text
@@ -61,7 +63,7 @@ func perSource() []setting[Source] {
 		},
 		{
 			key: "password", sample: "SECRET", secret: true, help: "Password; in the file only as ${env:NAME} or file:PATH.",
-			set: one(func(s *Source, v string) error { s.Password = Secret(v); return nil }),
+			set: one(func(s *Source, v string) error { s.Password = sources.Secret(v); return nil }),
 		},
 		{
 			key: "tables", sample: "PATTERN", list: true, help: "Tables to capture, [source.]schema.table with * and ?; ! in front excludes. Without any, all that the role may read.",

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"cdc/sources"
 )
 
 // dsnVariable holds the DSN of a run that names no source otherwise.
@@ -50,14 +52,14 @@ func (l *loader) addSources() {
 }
 
 // checkPatterns refuses patterns for sources that there are not, which would match nothing without a word.
-func (l *loader) checkPatterns(sources map[string]string) {
+func (l *loader) checkPatterns(named map[string]string) {
 	for _, key := range []string{"tables", "append-only"} {
 		for _, text := range l.request.Flags[key] {
 			source, ok := sourceOfPattern(text)
-			if ok && !strings.ContainsAny(source, "*?") && sources[source] == "" && len(sources) > 0 {
+			if ok && !strings.ContainsAny(source, "*?") && named[source] == "" && len(named) > 0 {
 				l.fail(problem{
 					where: "--" + key, what: fmt.Sprintf("pattern %q is for a source %q, which there is not", text, source),
-					remedy: "the sources are " + strings.Join(slices.Sorted(maps.Keys(sources)), ", "),
+					remedy: "the sources are " + strings.Join(slices.Sorted(maps.Keys(named)), ", "),
 				})
 			}
 		}
@@ -113,12 +115,12 @@ var sourceName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
 // shown is a text that should have been a DSN, or a part of one: what stands before its @ may be a password.
 func shown(text string) string {
 	if i := strings.LastIndexByte(text, '@'); i >= 0 {
-		return redacted + text[i:]
+		return sources.Redacted + text[i:]
 	}
 	return text
 }
 
-func (l *loader) addSource(c candidate, sources int) {
+func (l *loader) addSource(c candidate, count int) {
 	if dsn := c.values["dsn"]; len(dsn.texts) == 1 && DSN(dsn.texts[0]).Kind() == "" {
 		l.fail(problem{where: dsn.origin, what: fmt.Sprintf("%q is no DSN", shown(dsn.texts[0])), remedy: "write postgres://user@host:port/database"})
 		return
@@ -129,7 +131,7 @@ func (l *loader) addSource(c candidate, sources int) {
 	}
 	s, complained := Source{Name: c.name}, false
 	for _, setting := range perSource() {
-		v, ok := l.lookupForSource(setting, c, sources)
+		v, ok := l.lookupForSource(setting, c, count)
 		if !ok || v.bad {
 			complained = complained || v.bad
 			continue
@@ -152,12 +154,12 @@ func (l *loader) addSource(c candidate, sources int) {
 
 // lookupForSource finds the value of a source's setting: flag, variable of the source, variable of all, then where the source
 // was named.
-func (l *loader) lookupForSource(s setting[Source], c candidate, sources int) (value, bool) {
+func (l *loader) lookupForSource(s setting[Source], c candidate, count int) (value, bool) {
 	fixed := s.key == "dsn" && c.onCommand
 	flag := flagOf(s.key)
 	if texts := l.request.Flags[flag]; len(texts) > 0 && s.key != "dsn" && !s.secret {
-		if s.key == "slot" && sources > 1 {
-			l.fail(problem{where: "--slot", what: fmt.Sprintf("one slot for %d sources", sources), remedy: "name the slots in a file, or run one source at a time"})
+		if s.key == "slot" && count > 1 {
+			l.fail(problem{where: "--slot", what: fmt.Sprintf("one slot for %d sources", count), remedy: "name the slots in a file, or run one source at a time"})
 		}
 		if texts = forSource(s, texts, c.name); len(texts) > 0 {
 			return value{texts: texts, origin: "--" + flag}, true
