@@ -226,7 +226,7 @@ func tidyServer(ctx context.Context, app *App, spec config.Source, log changelog
 		e.Code = exit.Unreachable
 	}
 	e.Where = "source " + spec.Name
-	e.Remedy = strings.TrimPrefix(e.Remedy+"; 'cdc drop "+spec.Name+" --force' forgets it here and leaves its slot at the server", "; ")
+	e.Remedy = strings.TrimPrefix(e.Remedy+"; 'cdc drop "+spec.Name+" --force' forgets it here and leaves at the server what it holds there", "; ")
 	e.Err = err
 	return &e
 }

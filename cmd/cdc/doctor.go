@@ -22,7 +22,7 @@ type doctorCmd struct {
 
 // Help describes the verb with examples.
 func (doctorCmd) Help() string {
-	return `Checks settings, privileges, identities, slots and publications, and changes nothing. Each finding that needs something comes with the statement that mends it. The exit code is 5 when something stands in the way.
+	return `Checks settings, privileges, identities and what capture holds at the server, and changes nothing. Each finding that needs something comes with the statement that mends it. The exit code is 5 when something stands in the way.
 
 Examples:
 
@@ -72,7 +72,7 @@ type diagnosis struct {
 }
 
 func (d *diagnosis) examine(ctx context.Context, a *App, spec config.Source) error {
-	source, err := a.server(spec, a.logID(), nil)
+	source, err := openDatabase(spec, nil, a.logID(), a.Logger)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ const phaseDropped = "dropped"
 func sourceStatus(log *disklog.Log, info changelog.SourceInfo) client.Source {
 	at := log.Catalog().Progress(info.ID)
 	s := client.Source{
-		Name: info.Name, Kind: info.Kind, Phase: phaseNotRunning, Epoch: info.Epoch, Position: positionText(at.Position), Offset: at.Commit,
+		Name: info.Name, Kind: info.Kind, Phase: phaseNotRunning, Epoch: info.Epoch, Position: positionText(info.Kind, at.Position), Offset: at.Commit,
 		LagSeconds: -1, LagBytes: -1, HeldBytes: -1, Stops: openStops(log.Catalog(), info),
 	}
 	if at.Clock != 0 {
@@ -186,7 +186,7 @@ func (c *capture) addProgress(out *client.Source, s *captured) {
 	if failure != nil {
 		out.Error = failure.Error()
 	}
-	out.Received, out.LagBytes, out.HeldBytes = positionText(progress.Received), progress.LagBytes, progress.HeldBytes
+	out.Received, out.LagBytes, out.HeldBytes = positionText(out.Kind, progress.Received), progress.LagBytes, progress.HeldBytes
 	out.LagSeconds = lagSeconds(phase, progress, out.Clock)
 	out.Untracked = progress.Untracked
 	var stop *sources.Stop

@@ -139,16 +139,7 @@ func (r *runCmd) load(app *App) (*config.Config, error) {
 			Remedy: "give a DSN: 'cdc run postgres://user@host/database', or a file with -c; 'cdc demo' needs neither",
 		}
 	}
-	for _, s := range cfg.Sources {
-		if s.DSN.Kind() != config.KindPostgres {
-			return nil, notInBuild("source " + s.Name + ": " + s.DSN.Kind() + "://")
-		}
-	}
-	return cfg, nil
-}
-
-func notInBuild(what string) error {
-	return &exit.Error{Code: exit.Build, What: what + ": not in this build", Remedy: "this version captures PostgreSQL into the log; 'cdc run --help' shows what there is"}
+	return cfg, supported(cfg.Sources)
 }
 
 // prepareFolder makes the folder and makes sure that there is space to start.

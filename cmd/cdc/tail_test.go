@@ -105,6 +105,9 @@ func TestTailOfADatabaseHoldsATransactionUntilItsCommit(t *testing.T) {
 	table.Name = "t"
 	var out bytes.Buffer
 	tail, err := newTailer(&present.Output{Out: &out, Format: present.Table}, 0)
+	if tail != nil {
+		tail.placed(func(u *changelog.UnitMeta) string { return positionText(postgres.Kind, u.Position) })
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,6 +92,7 @@ type verifier struct {
 	out                 *present.Output
 	record              *present.Record // nil for people
 	compared, different int
+	place               string   // the position of the snapshot at hand
 	rows                []string // differing ones of the table at hand
 }
 
@@ -126,7 +127,7 @@ func (v *verifier) source(ctx context.Context, spec config.Source) error {
 			Remedy: "name the one that the database is captured as with --name; 'cdc status' lists them",
 		}
 	}
-	source, err := v.app.server(spec, v.log.ID(), &info)
+	source, err := openDatabase(spec, &info, v.log.ID(), v.app.Logger)
 	if err != nil {
 		return err
 	}
@@ -135,12 +136,13 @@ func (v *verifier) source(ctx context.Context, spec config.Source) error {
 		return reached(ctx, err)
 	}
 	defer snapshot.Close()
+	v.place = positionText(info.Kind, snapshot.Position())
 	at, err := v.await(ctx, info, snapshot)
 	if err != nil {
 		return err
 	}
 	if v.record == nil {
-		if _, err := fmt.Fprintf(v.out.Out, "%s at %s = offset %d, %s\n", v.style.Bold(present.Clean(info.Name)), positionText(snapshot.Position()), at,
+		if _, err := fmt.Fprintf(v.out.Out, "%s at %s = offset %d, %s\n", v.style.Bold(present.Clean(info.Name)), v.place, at,
 			timeText(snapshot.Time())); err != nil {
 			return err
 		}
@@ -159,13 +161,14 @@ func (v *verifier) source(ctx context.Context, spec config.Source) error {
 
 // await waits until the log has passed the snapshot and returns the offset that stands for it.
 func (v *verifier) await(ctx context.Context, info changelog.SourceInfo, snapshot sources.Verification) (changelog.Offset, error) {
-	moment := materialize.Moment{Kind: materialize.MomentLSN, Source: info.Name, Text: positionText(snapshot.Position())}
+	k, _ := kindOf(info.Kind) // its source has been opened
+	moment := materialize.Moment{Kind: k.moment, Source: info.Name, Text: v.place, Position: snapshot.Position()}
 	o := materialize.ResolveOptions{Wait: -1, Positions: sourcePositions{}}
 	r, err := materialize.Resolve(ctx, v.log, moment, o)
 	var early *materialize.UnanswerableError
 	if errors.As(err, &early) && v.cmd.Wait > 0 && v.log.Live != nil {
-		if at := v.log.Catalog().Progress(info.ID).Position; lsnOf(at) < lsnOf(snapshot.Position()) && !v.cmd.Quiet {
-			if _, err := fmt.Fprintf(v.app.Stderr, "waiting for the log to pass %s; it has come to %s\n", positionText(snapshot.Position()), positionText(at)); err != nil {
+		if at := v.log.Catalog().Progress(info.ID).Position; !k.reached(snapshot.Position(), at) && !v.cmd.Quiet {
+			if _, err := fmt.Fprintf(v.app.Stderr, "waiting for the log to pass %s; it has come to %s\n", v.place, orNone(positionText(info.Kind, at))); err != nil {
 				return 0, err
 			}
 		}
@@ -284,7 +287,7 @@ func (v *verifier) verdict(t *schema.Table, verdict string, c materialize.Compar
 		b.String(7, sumText(c.Left))
 		b.String(8, sumText(c.Right))
 	}
-	b.String(9, positionText(snapshot.Position()))
+	b.String(9, v.place)
 	b.Uint64(10, uint64(at))
 	b.String(11, note)
 	return v.record.End()
