@@ -43,7 +43,7 @@ func (s *Source) Tail(ctx context.Context, out sources.TailOutput) error {
 		return err
 	}
 	st := &stream{
-		feed: feed, out: &tailOutput{to: out}, guide: &tailGuide{s: s, c: c}, types: c.types, timeline: is.timeline, remedy: "report it", after: e.point,
+		feed: feed, out: sources.NewTailWriter(out), guide: &tailGuide{s: s, c: c}, types: c.types, timeline: is.timeline, remedy: "report it", after: e.point,
 		relations: map[uint32]*relation{}, asked: make(chan struct{}, 1),
 	}
 	return s.runTail(ctx, st)
@@ -90,48 +90,6 @@ func (s *Source) tailPublication(ctx context.Context, c *catalog) (publications,
 	}
 	return publications{main: name, own: true}, remove, nil
 }
-
-// tailOutput turns packed rows into changes.
-type tailOutput struct {
-	to      sources.TailOutput
-	ordinal uint64
-}
-
-func (t *tailOutput) Change(r *sources.Row) error {
-	c := changelog.Change{Ordinal: t.ordinal, Op: r.Op, Table: r.Table, Image: r.Image}
-	t.ordinal++
-	var err error
-	if r.Before != nil {
-		if c.Before, err = r.Table.Layout().Row(r.Before); err != nil {
-			return err
-		}
-	}
-	if r.After != nil {
-		if c.After, err = r.Table.Layout().Row(r.After); err != nil {
-			return err
-		}
-	}
-	return t.to.Change(&c)
-}
-
-func (t *tailOutput) Truncate(table *schema.Table, o changelog.TruncateOptions) error {
-	c := changelog.Change{Ordinal: t.ordinal, Op: changelog.OpTruncate, Table: table, Cascade: o.Cascade, Restart: o.RestartIdentity}
-	t.ordinal++
-	return t.to.Change(&c)
-}
-
-func (t *tailOutput) Message(prefix, content []byte) error {
-	c := changelog.Change{Ordinal: t.ordinal, Op: changelog.OpMessage, Prefix: prefix, Content: content}
-	t.ordinal++
-	return t.to.Change(&c)
-}
-
-func (t *tailOutput) Commit(_ context.Context, c sources.Commit) (changelog.Offset, error) {
-	t.ordinal = 0
-	return 0, t.to.Commit(c)
-}
-
-func (t *tailOutput) SourceTime(changelog.Micros) {}
 
 // tailGuide describes tables as the stream and the catalogue do at the moment.
 type tailGuide struct {
