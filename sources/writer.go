@@ -186,6 +186,21 @@ func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
 	}
 	change := rowstate.Change{Op: r.Op, Table: r.Table, Image: r.Image, Before: r.Before, After: r.After, Patch: r.Patch, Scratch: w.scratch[:0]}
 	out, fromState, err := w.tx.Apply(change)
+	if err != nil {
+		if out, fromState, err = w.lacking(r, change, err); err != nil {
+			return nil, nil, err
+		}
+	}
+	if out == nil {
+		return r.After, nil, nil
+	}
+	w.scratch = out
+	return out, fromState, nil
+}
+
+// lacking decides about a row that lacks columns which the state does not know: of a table whose copy is not complete it may stay so,
+// else the source stops.
+func (w *Writer) lacking(r *Row, change rowstate.Change, err error) (out, fromState []byte, _ error) {
 	var missing *rowstate.MissingError
 	if errors.As(err, &missing) && w.isCopying(r.Table.ID) {
 		change.Copying = true
@@ -198,19 +213,12 @@ func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
 	}
 	if errors.As(err, &missing) {
 		// Table stays zero: the whole source stops, and must not go on by itself after a restart.
-		return nil, nil, &Stop{TableName: missing.Table, Stop: changelog.Stop{
+		err = &Stop{TableName: missing.Table, Stop: changelog.Stop{
 			Kind: changelog.StopCorrupt, Detail: missing.Error(),
 			Remedy: "run 'cdc resolve " + w.info.Name + " --recopy' to copy the source again",
 		}}
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if out == nil {
-		return r.After, nil, nil
-	}
-	w.scratch = out
-	return out, fromState, nil
+	return out, fromState, err
 }
 
 // Truncate adds a truncate to the open transaction.
