@@ -34,8 +34,8 @@ type Writer struct {
 	versions map[schema.VersionID]bool
 	// scratch is reused for completed rows.
 	scratch []byte
-	// sourceTime is the source's own clock as last heard of.
-	sourceTime changelog.Micros
+	// sourceTime is the source's own clock as last heard of, in changelog.Micros.
+	sourceTime atomic.Int64
 	appended   func(changelog.Offset, changelog.Position)
 
 	// turn is held by whoever builds a unit: the open transaction, from its first record to its end, or a chunk of a copy, which
@@ -130,10 +130,10 @@ func (w *Writer) Register(t *schema.Table) *schema.Table {
 
 // carry adds the version to the open transaction unless a unit before it, or the transaction itself, has it.
 func (w *Writer) carry(t *schema.Table) {
+	w.open() // a chunk that is being appended uses what is looked at here
 	if w.versions[t.Version] || w.log.Catalog().Logged(t.Version) {
 		return
 	}
-	w.open()
 	w.versions[t.Version] = true
 	w.unit.AddTable(t)
 }
@@ -302,6 +302,10 @@ type Commit struct {
 // Commit appends the open transaction and opens the next. A transaction without any change that concerns us is appended as
 // nothing at all, and Commit returns 0.
 func (w *Writer) Commit(ctx context.Context, c Commit) (changelog.Offset, error) {
+	if !w.holding {
+		w.Moved() // nothing has been added; what is being built is a chunk's
+		return 0, nil
+	}
 	n, err := w.commit(ctx, c)
 	if err == nil {
 		w.committed()
@@ -354,15 +358,18 @@ func (w *Writer) sealSide() error {
 
 // believed is the commit time as far as it moves the clock: no more than maxSkew ahead of the source's own time.
 func (w *Writer) believed(t changelog.Micros, m *changelog.UnitMeta) changelog.Micros {
-	if w.sourceTime == 0 || t <= w.sourceTime+changelog.Micros(w.maxSkew.Microseconds()) {
+	now := changelog.Micros(w.sourceTime.Load())
+	if now == 0 || t <= now+changelog.Micros(w.maxSkew.Microseconds()) {
 		return t
 	}
 	m.Flags |= changelog.FlagSkew
-	return w.sourceTime
+	return now
 }
 
 // SourceTime tells the writer the source's own clock, as its keepalives or events show it.
-func (w *Writer) SourceTime(t changelog.Micros) { w.sourceTime = max(w.sourceTime, t) }
+func (w *Writer) SourceTime(t changelog.Micros) {
+	w.sourceTime.Store(max(w.sourceTime.Load(), int64(t)))
+}
 
 // Abort forgets the open transaction. Copies in chunks end with it: the connection is gone that made their chunks fit the stream.
 func (w *Writer) Abort() error {
