@@ -13,10 +13,6 @@ import (
 	"cdc/sources/mysql/value"
 )
 
-func (s *Source) checkServer(context.Context, *session, server) error { return nil }
-
-func (s *Source) resolveRemedy() string { return "resolve" }
-
 type stubReader struct {
 	c       *session
 	reached func(string, uint64) bool
@@ -106,9 +102,3 @@ func (r *stubReader) Fill(ctx context.Context, ch *sources.Chunk, rg sources.Ran
 func (s *Source) Verification(context.Context) (sources.Verification, error) {
 	return nil, errors.New("not here yet")
 }
-
-// Doctor implements sources.Database.
-func (s *Source) Doctor(context.Context) ([]sources.Finding, error) { return nil, nil }
-
-// Drop implements sources.Database. A MySQL server holds nothing for us.
-func (s *Source) Drop(context.Context) ([]string, error) { return nil, nil }

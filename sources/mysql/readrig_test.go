@@ -143,4 +143,3 @@ func (r *readRig) tableMaps(from *Position) map[string][]value.Column {
 	}
 	return maps
 }
-
