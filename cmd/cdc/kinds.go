@@ -9,6 +9,7 @@ import (
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/materialize"
 	"cdc/sources"
+	"cdc/sources/mysql"
 	"cdc/sources/postgres"
 )
 
@@ -23,6 +24,10 @@ type kind struct {
 	// parse, after and reached are materialize.Positions of the kind.
 	parse          func(text string) (changelog.Position, error)
 	after, reached func(p, unit changelog.Position) bool
+	// tail says how a database of the kind is followed without a log.
+	tail string
+	// anyColumn says that a source may leave any unchanged column out of a change.
+	anyColumn bool
 }
 
 // kindOf is the kind of that name, as DSNs and the log have it.
@@ -30,8 +35,13 @@ func kindOf(name string) (kind, bool) {
 	switch name {
 	case postgres.Kind:
 		return kind{
-			open: openPostgres, moment: materialize.MomentLSN, text: postgres.PositionText,
+			open: openPostgres, moment: materialize.MomentLSN, text: postgres.PositionText, tail: "through a temporary slot",
 			parse: postgres.ParseMoment, after: postgres.After, reached: postgres.Reached,
+		}, true
+	case mysql.Kind:
+		return kind{
+			open: openMySQL, moment: materialize.MomentGTID, text: mysql.PositionText, tail: "as a replica does", anyColumn: true,
+			parse: mysql.ParseMoment, after: mysql.After, reached: mysql.Reached,
 		}, true
 	}
 	return kind{}, false
@@ -52,6 +62,16 @@ func openPostgres(spec *config.Source, info *changelog.SourceInfo, logID [16]byt
 	return postgres.New(o)
 }
 
+func openMySQL(spec *config.Source, _ *changelog.SourceInfo, logID [16]byte, logger *slog.Logger) (sources.Database, error) {
+	return mysql.New(mysql.Options{
+		DSN: string(spec.DSN), Password: mysql.Secret(spec.Password), Name: spec.Name, Tables: spec.Tables, CopyReaders: spec.CopyReaders,
+		CopyRowsPerSecond: spec.CopyRowsPerSecond, ServerID: spec.ServerID, LogID: logID, Logger: logger,
+	})
+}
+
+// dsnForms are the forms of DSNs, for people.
+const dsnForms = "postgres://user@host:port/database or mysql://user@host:port/database"
+
 // supported refuses sources of a kind that this build does not know.
 func supported(specs []config.Source) error {
 	for i := range specs {
@@ -63,7 +83,7 @@ func supported(specs []config.Source) error {
 }
 
 func notInBuild(what string) error {
-	return &exit.Error{Code: exit.Build, What: what + ": not in this build", Remedy: "this version captures PostgreSQL into the log; 'cdc run --help' shows what there is"}
+	return &exit.Error{Code: exit.Build, What: what + ": not in this build", Remedy: "this version captures PostgreSQL, MySQL and MariaDB into the log; 'cdc run --help' shows what there is"}
 }
 
 // openDatabase makes the source of a database and says what there is to know about its options. It does not connect.
@@ -94,6 +114,12 @@ func positionText(kind string, p changelog.Position) string {
 		return fmt.Sprintf("%x", string(p))
 	}
 	return k.text(p)
+}
+
+// tailMeans says how a database of the kind is followed without a log.
+func tailMeans(name string) string {
+	k, _ := kindOf(name)
+	return k.tail
 }
 
 // unitPositions writes the positions of a log's units for people. The kind of a source never changes.

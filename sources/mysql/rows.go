@@ -96,14 +96,11 @@ func (st *stream) images(rows *binlog.Rows, r *relation) error {
 	images := rows.Images(r.jsonColumns)
 	for images.Next() {
 		im := &images.Image
-		if anyBit(im.Partial) {
-			return fmt.Errorf("%w: a JSON value as a difference; set binlog_row_value_options to ''", value.ErrUnsupported)
-		}
 		dst := &st.before
 		if im.After {
 			dst = &st.after
 		}
-		packed, rest, err := r.decode.Image((*dst)[:0], im.Present, im.Data)
+		packed, rest, err := st.image(r, (*dst)[:0], im)
 		if err != nil {
 			return err
 		}
@@ -120,6 +117,27 @@ func (st *stream) images(rows *binlog.Rows, r *relation) error {
 	return images.Err()
 }
 
+// image decodes one image. Differences of JSON values are kept until the old values are at hand.
+func (st *stream) image(r *relation, dst []byte, im *binlog.Image) (packed, rest []byte, err error) {
+	st.updates = st.updates[:0]
+	if !anyBit(im.Partial) {
+		return r.decode.Image(dst, im.Present, im.Data)
+	}
+	packed, rest, st.updates, err = r.decode.PartialImage(dst, im.Present, im.Partial, im.Data, st.updates)
+	return packed, rest, err
+}
+
+// patch makes the new value of a JSON column from its old one.
+func (st *stream) patch(column int, old []byte) (changed []byte, ok bool, err error) {
+	for _, u := range st.updates {
+		if u.Column == column {
+			st.document, err = value.ApplyJSONDiffs(st.document[:0], old, u.Diffs)
+			return st.document, true, err
+		}
+	}
+	return nil, false, nil
+}
+
 // change hands one row over.
 func (st *stream) change(rows *binlog.Rows, r *relation, present []byte) error {
 	st.row = sources.Row{Table: r.table}
@@ -129,6 +147,9 @@ func (st *stream) change(rows *binlog.Rows, r *relation, present []byte) error {
 	case binlog.RowsUpdate:
 		st.row.Op, st.row.Before, st.row.After = changelog.OpUpdate, st.before, st.after
 		st.row.Image = imageOf(rows.Before, r.width)
+		if len(st.updates) > 0 {
+			st.row.Patch = st.patch
+		}
 	case binlog.RowsDelete:
 		st.row.Op, st.row.Before = changelog.OpDelete, st.before
 		st.row.Image = imageOf(present, r.width)

@@ -29,7 +29,7 @@ func (st *stream) query(ctx context.Context, e binlog.Event) error {
 	case binlog.StatementCommit:
 		return st.commit(ctx, e)
 	case binlog.StatementRollback:
-		if err := st.out.Abort(); err != nil {
+		if err := st.out.Rollback(); err != nil {
 			return err
 		}
 		return st.finish(ctx, &e)

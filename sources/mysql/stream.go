@@ -13,6 +13,7 @@ import (
 	"cdc/schema"
 	"cdc/sources"
 	"cdc/sources/mysql/binlog"
+	"cdc/sources/mysql/value"
 )
 
 // output takes the stream's transactions. A sources.Writer is one.
@@ -21,7 +22,7 @@ type output interface {
 	Truncate(t *schema.Table, o changelog.TruncateOptions) error
 	Message(prefix, content []byte) error
 	Commit(ctx context.Context, c sources.Commit) (changelog.Offset, error)
-	Abort() error
+	Rollback() error
 	Tick(ctx context.Context, p changelog.Position, t changelog.Micros) (changelog.Offset, error)
 	SourceTime(t changelog.Micros)
 	Moved()
@@ -72,8 +73,10 @@ type stream struct {
 	byName    map[tableName]*relation
 	prepared  prepared
 
-	before, after []byte
-	row           sources.Row
+	// before, after and document are reused for the rows of one change, and updates for the differences of its JSON values.
+	before, after, document []byte
+	updates                 []value.JSONUpdate
+	row                     sources.Row
 }
 
 // group is what one GTID covers: a transaction, a statement, or the preparation of an XA transaction.
