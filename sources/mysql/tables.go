@@ -70,7 +70,7 @@ func (g *tables) resolve(ctx context.Context, d *described) (*relation, error) {
 	if tr == nil {
 		return &relation{}, nil
 	}
-	columns, _, err := d.m.Columns(d.format)
+	columns, err := d.columns()
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +93,17 @@ func (g *tables) resolve(ctx context.Context, d *described) (*relation, error) {
 	}
 	r.decode, err = value.Compile(info.columns, tr.table)
 	return r, err
+}
+
+// columns are those of TABLE_MAP. A primary key of prefixes names no row: it is none.
+func (d *described) columns() ([]value.Column, error) {
+	columns, extras, err := d.m.Columns(d.format)
+	if slices.ContainsFunc(extras, func(x binlog.Extra) bool { return x.KeyPrefix > 0 }) {
+		for i := range columns {
+			columns[i].Key = 0
+		}
+	}
+	return columns, err
 }
 
 // describe joins what TABLE_MAP tells with what only the catalogue does.

@@ -49,7 +49,7 @@ func (g *tailGuide) resolve(_ context.Context, d *described) (*relation, error) 
 	if !g.s.wants(name) {
 		return &relation{}, nil
 	}
-	columns, _, err := d.m.Columns(d.format)
+	columns, err := d.columns()
 	if err != nil {
 		return nil, err
 	}
