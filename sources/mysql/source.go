@@ -120,11 +120,8 @@ func (s *Source) Stream(ctx context.Context, w *sources.Writer) error {
 		return err
 	}
 	defer c.close()
-	srv, err := c.server()
+	srv, err := s.fitServer(c)
 	if err != nil {
-		return err
-	}
-	if err := s.checkServer(ctx, c, srv); err != nil {
 		return err
 	}
 	if err := s.introduce(ctx, c, w, srv); err != nil {
@@ -139,6 +136,19 @@ func (s *Source) Stream(ctx context.Context, w *sources.Writer) error {
 		return fmt.Errorf("wait for the log: %w", err)
 	}
 	return s.follow(ctx, c, w, srv)
+}
+
+// fitServer is what the server is, if it can be captured.
+func (s *Source) fitServer(c *session) (server, error) {
+	srv, err := c.server()
+	if err != nil {
+		return srv, err
+	}
+	g, err := c.grants(srv)
+	if err != nil {
+		return srv, err
+	}
+	return srv, s.checkServer(srv, g)
 }
 
 // introduce makes the source known to the log, or its next epoch, or makes sure that the server is still the same.

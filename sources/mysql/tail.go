@@ -17,11 +17,8 @@ func (s *Source) Tail(ctx context.Context, out sources.TailOutput) error {
 		return err
 	}
 	defer c.close()
-	srv, err := c.server()
+	srv, err := s.fitServer(c)
 	if err != nil {
-		return err
-	}
-	if err := s.checkServer(ctx, c, srv); err != nil {
 		return err
 	}
 	at, err := s.current(c, srv)
