@@ -290,6 +290,13 @@ func (c *TableCopy) settle() {
 	c.noted = noted{changes: c.noted.changes[:0]}
 }
 
+// drop forgets the open transaction's changes.
+func (c *TableCopy) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.noted = noted{changes: c.noted.changes[:0]}
+}
+
 func partial(t *schema.Table, packed []byte) bool {
 	row, err := t.Layout().Row(packed)
 	return err == nil && row.HasAbsent()

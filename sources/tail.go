@@ -56,8 +56,8 @@ func (t *TailWriter) Commit(_ context.Context, c Commit) (changelog.Offset, erro
 	return 0, t.to.Commit(c)
 }
 
-// Abort forgets the transaction, of which the changes have been given out.
-func (t *TailWriter) Abort() error {
+// Rollback forgets the transaction, of which the changes have been given out.
+func (t *TailWriter) Rollback() error {
 	t.ordinal = 0
 	return nil
 }

@@ -154,6 +154,9 @@ type Row struct {
 	// Before and After are packed in Table's version; nil when there is none. After may have absent columns, which are
 	// completed.
 	Before, After []byte
+	// Patch, when set, makes the new value of an absent column from the old one, where the source sent a difference; ok is false
+	// for a column whose value has not changed. Values are packed.
+	Patch func(column int, old []byte) (new []byte, ok bool, err error)
 }
 
 // Change adds a row change to the open transaction.
@@ -181,13 +184,16 @@ func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
 	if w.tx == nil {
 		w.tx = w.state.Begin()
 	}
-	change := rowstate.Change{Op: r.Op, Table: r.Table, Image: r.Image, Before: r.Before, After: r.After, Scratch: w.scratch[:0]}
+	change := rowstate.Change{Op: r.Op, Table: r.Table, Image: r.Image, Before: r.Before, After: r.After, Patch: r.Patch, Scratch: w.scratch[:0]}
 	out, fromState, err := w.tx.Apply(change)
 	var missing *rowstate.MissingError
 	if errors.As(err, &missing) && w.isCopying(r.Table.ID) {
 		change.Copying = true
 		if out, fromState, err = w.tx.Apply(change); err == nil {
 			err = w.checkMove(r, out)
+		}
+		if r.Patch != nil {
+			w.upset(r.Table.ID) // there is nothing to patch yet: chunks being read must be read again
 		}
 	}
 	if errors.As(err, &missing) {
@@ -355,6 +361,17 @@ func (w *Writer) Abort() error {
 	w.open() // a chunk that is being appended goes first
 	defer w.close()
 	w.endCopies()
+	return w.forget()
+}
+
+// Rollback forgets the open transaction, which the source has rolled back. Copies go on.
+func (w *Writer) Rollback() error {
+	defer w.close()
+	if all := w.copies.Load(); all != nil {
+		for _, c := range all.byTable {
+			c.drop()
+		}
+	}
 	return w.forget()
 }
 

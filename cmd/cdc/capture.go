@@ -193,8 +193,9 @@ func (c *capture) ingest(ctx context.Context, s *captured) (err error) {
 		return errDropped
 	}
 	defer end()
+	kind, _ := kindOf(s.spec.DSN.Kind())
 	state, err := rowstate.Open(ctx, rowstate.Options{
-		Dir: c.stateDir(s.spec.Name), Log: c.log, Source: c.log.Catalog().NextSource(s.spec.Name),
+		Dir: c.stateDir(s.spec.Name), Log: c.log, Source: c.log.Catalog().NextSource(s.spec.Name), AnyColumn: kind.anyColumn,
 	})
 	if err != nil {
 		return errors.Join(context.Cause(ctx), err)

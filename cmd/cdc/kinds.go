@@ -9,6 +9,7 @@ import (
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/materialize"
 	"cdc/sources"
+	"cdc/sources/mysql"
 	"cdc/sources/postgres"
 )
 
@@ -23,6 +24,8 @@ type kind struct {
 	// parse, after and reached are materialize.Positions of the kind.
 	parse          func(text string) (changelog.Position, error)
 	after, reached func(p, unit changelog.Position) bool
+	// anyColumn says that a source may leave any unchanged column out of a change.
+	anyColumn bool
 }
 
 // kindOf is the kind of that name, as DSNs and the log have it.
@@ -32,6 +35,11 @@ func kindOf(name string) (kind, bool) {
 		return kind{
 			open: openPostgres, moment: materialize.MomentLSN, text: postgres.PositionText,
 			parse: postgres.ParseMoment, after: postgres.After, reached: postgres.Reached,
+		}, true
+	case mysql.Kind:
+		return kind{
+			open: openMySQL, moment: materialize.MomentGTID, text: mysql.PositionText, anyColumn: true,
+			parse: mysql.ParseMoment, after: mysql.After, reached: mysql.Reached,
 		}, true
 	}
 	return kind{}, false
@@ -50,6 +58,13 @@ func openPostgres(spec *config.Source, info *changelog.SourceInfo, logID [16]byt
 		}
 	}
 	return postgres.New(o)
+}
+
+func openMySQL(spec *config.Source, _ *changelog.SourceInfo, logID [16]byte, logger *slog.Logger) (sources.Database, error) {
+	return mysql.New(mysql.Options{
+		DSN: string(spec.DSN), Password: mysql.Secret(spec.Password), Name: spec.Name, Tables: spec.Tables, CopyReaders: spec.CopyReaders,
+		CopyRowsPerSecond: spec.CopyRowsPerSecond, ServerID: spec.ServerID, LogID: logID, Logger: logger,
+	})
 }
 
 // supported refuses sources of a kind that this build does not know.

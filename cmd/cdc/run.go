@@ -34,17 +34,19 @@ type runCmd struct {
 
 	UntilCurrent bool `help:"Exit 0 once everything committed at the sources when this started is durable."`
 
-	Tables       []string `sep:"none" env:"CDC_TABLES" placeholder:"PATTERN" help:"Tables to capture: [source.]schema.table with * and ?, a leading ! excludes; repeat the flag for more. By default all that the role may read."`
-	AppendOnly   []string `sep:"none" env:"CDC_APPEND_ONLY" placeholder:"PATTERN" help:"Tables without an identity of which only inserts and truncates are captured."`
-	Publication  string   `env:"CDC_PUBLICATION" placeholder:"NAME" help:"Publication to use as it is, instead of one of our own."`
-	Slot         string   `env:"CDC_SLOT" placeholder:"NAME" help:"Name of the replication slot, instead of cdc_<source>_<log id>."`
-	CopyReaders  string   `env:"CDC_COPY_READERS" placeholder:"N" help:"Connections that copy tables side by side at first (2)."`
-	MaxHeldWAL   string   `name:"max-held-wal" env:"CDC_MAX_HELD_WAL" placeholder:"SIZE" help:"Held-back WAL above which cdc drops its own slot and stops with GAP; by default never."`
-	MaxClockSkew string   `env:"CDC_MAX_CLOCK_SKEW" placeholder:"TIME" help:"How far a commit's time may be ahead of the source's clock and be believed (60s)."`
-	HTTP         string   `name:"http" env:"CDC_HTTP" placeholder:"ADDRESS" help:"Address of /metrics, /healthz, /readyz and /status, or off (127.0.0.1:7070)."`
-	MinFreeDisk  string   `env:"CDC_MIN_FREE_DISK" placeholder:"SIZE" help:"Free disk space below which cdc does not start (512MiB)."`
-	SegmentSize  string   `env:"CDC_SEGMENT_SIZE" placeholder:"SIZE" help:"Size of the log's files (128MiB)."`
-	ReadyLag     string   `env:"CDC_READY_LAG" placeholder:"TIME" help:"Lag above which /readyz says no (60s)."`
+	Tables            []string `sep:"none" env:"CDC_TABLES" placeholder:"PATTERN" help:"Tables to capture: [source.]schema.table with * and ?, a leading ! excludes; repeat the flag for more. By default all that the role may read."`
+	AppendOnly        []string `sep:"none" env:"CDC_APPEND_ONLY" placeholder:"PATTERN" help:"Tables without an identity of which only inserts and truncates are captured."`
+	Publication       string   `env:"CDC_PUBLICATION" placeholder:"NAME" help:"Publication to use as it is, instead of one of our own."`
+	Slot              string   `env:"CDC_SLOT" placeholder:"NAME" help:"Name of the replication slot, instead of cdc_<source>_<log id>."`
+	CopyReaders       string   `env:"CDC_COPY_READERS" placeholder:"N" help:"Connections that copy tables side by side at first (2)."`
+	CopyRowsPerSecond string   `env:"CDC_COPY_ROWS_PER_SECOND" placeholder:"N" help:"Rows a second that copies in chunks read at most (no limit)."`
+	ServerID          string   `name:"server-id" env:"CDC_SERVER_ID" placeholder:"N" help:"Number under which cdc reads a MySQL server's binlog; by default one is chosen."`
+	MaxHeldWAL        string   `name:"max-held-wal" env:"CDC_MAX_HELD_WAL" placeholder:"SIZE" help:"Held-back WAL above which cdc drops its own slot and stops with GAP; by default never."`
+	MaxClockSkew      string   `env:"CDC_MAX_CLOCK_SKEW" placeholder:"TIME" help:"How far a commit's time may be ahead of the source's clock and be believed (60s)."`
+	HTTP              string   `name:"http" env:"CDC_HTTP" placeholder:"ADDRESS" help:"Address of /metrics, /healthz, /readyz and /status, or off (127.0.0.1:7070)."`
+	MinFreeDisk       string   `env:"CDC_MIN_FREE_DISK" placeholder:"SIZE" help:"Free disk space below which cdc does not start (512MiB)."`
+	SegmentSize       string   `env:"CDC_SEGMENT_SIZE" placeholder:"SIZE" help:"Size of the log's files (128MiB)."`
+	ReadyLag          string   `env:"CDC_READY_LAG" placeholder:"TIME" help:"Lag above which /readyz says no (60s)."`
 }
 
 // Help describes the verb with examples.

@@ -42,10 +42,13 @@ type Source struct {
 	AppendOnly  []string
 	Publication string
 	Slot        string
-	// CopyReaders is zero for the default, as are MaxHeldWAL (no limit) and MaxClockSkew.
-	CopyReaders  int
-	MaxHeldWAL   int64
-	MaxClockSkew time.Duration
+	// CopyReaders is zero for the default, as are MaxHeldWAL (no limit), CopyRowsPerSecond (no limit), ServerID (one is chosen) and
+	// MaxClockSkew.
+	CopyReaders       int
+	CopyRowsPerSecond int
+	MaxHeldWAL        int64
+	ServerID          uint32
+	MaxClockSkew      time.Duration
 }
 
 // Entry is one effective setting.

@@ -36,8 +36,8 @@ var (
 	tables        = description("source_tables", "Captured tables.", "source")
 	untracked     = description("source_untracked_tables", "Tables that match and are not captured.", "source")
 	stopped       = description("source_stopped", "1 for each named stop that nobody has decided about.", "source", "kind", "table")
-	snapshotRows  = description("snapshot_rows", "Rows copied so far by the first copy that is running.", "source")
-	snapshotRatio = description("snapshot_progress_ratio", "How far the first copy that is running is, 0 to 1, by the source's estimate.", "source")
+	snapshotRows  = description("snapshot_rows", "Rows copied so far by the copy that is running.", "source")
+	snapshotRatio = description("snapshot_progress_ratio", "How far the copy that is running is, 0 to 1, by the source's estimate.", "source")
 )
 
 // Describe implements prometheus.Collector. It lists nothing, as sources come and go.
