@@ -172,7 +172,7 @@ func (ch *Chunk) tryAppend(ctx context.Context, p Place) (done bool, err error) 
 	if c.again {
 		return true, errAgain
 	}
-	if ch.stale {
+	if ch.stale || !w.isCopying(ch.Table.ID) {
 		return true, ErrStale
 	}
 	if !p.Reached() {

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"cdc/changelog"
 	"cdc/schema"
 )
 
@@ -49,7 +50,7 @@ type Copier struct {
 const staleMost = 20
 
 // Copy copies one table, or the rest of it when the log holds a part. It returns ErrStale when the table's columns have changed
-// meanwhile: then it must be called with the new version. The stream must be running.
+// meanwhile, or it was dropped or rewritten: then it must be called with the new version, if there is one. The stream must be running.
 func (c *Copier) Copy(ctx context.Context, t *schema.Table, detail string) error {
 	for {
 		tc, cursor, err := c.Writer.CopyTable(ctx, t, detail)
@@ -173,8 +174,9 @@ func (c *Copier) copyChunk(ctx context.Context, reader ChunkReader, tc *TableCop
 	return place, nil
 }
 
-// outdated reports whether the table has got another version since the copy was opened.
+// outdated reports whether the table has got another version since the copy was opened, or the log does not want its chunks any more:
+// the table was dropped or rewritten.
 func (c *TableCopy) outdated() bool {
 	at, ok := c.w.log.Catalog().TableAt(c.table.ID, newest)
-	return ok && at.Table != c.table
+	return ok && (at.Table != c.table || at.State.State != changelog.TableCopying)
 }

@@ -63,15 +63,21 @@ type keyedChange struct {
 }
 
 // CopyTable begins a copy of the table, or takes one up that the log holds in part, and returns the cursor that it has come to, ""
-// for the beginning. It may be called by any goroutine while the stream runs.
+// for the beginning. It may be called by any goroutine while the stream runs, and returns ErrStale when the log has a newer version
+// of the table.
 func (w *Writer) CopyTable(ctx context.Context, t *schema.Table, detail string) (c *TableCopy, cursor string, err error) {
 	if len(t.KeyColumns()) == 0 {
 		return nil, "", fmt.Errorf("copy table %s in chunks: it has no key", t.FullName())
 	}
 	w.turn.Lock()
 	defer w.turn.Unlock()
-	t = w.log.Catalog().Register(w.info.Epoch, t)
+	if w.log.Catalog().Version(t.Version) != t {
+		t = w.log.Catalog().Register(w.info.Epoch, t)
+	}
 	at, ok := w.log.Catalog().TableAt(t.ID, newest)
+	if ok && at.Table.Version > t.Version {
+		return nil, "", ErrStale
+	}
 	if ok && at.State.State == changelog.TableCopying && at.Table == t {
 		cursor = at.State.Cursor
 	} else {

@@ -429,3 +429,19 @@ func TestG2G6CopyInChunksAmongChanges(t *testing.T) {
 		})
 	}
 }
+
+// Transactions that change nothing of ours end while a chunk is being built: what is built is not theirs to append.
+func TestG5EmptyTransactionLeavesAChunkAlone(t *testing.T) {
+	log, err := disklog.Open("data", disklog.Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	w := NewWriter(WriterOptions{Log: log, Source: changelog.SourceInfo{Name: "test"}})
+	w.turn.Lock() // as a chunk does
+	defer w.turn.Unlock()
+	w.unit.Message([]byte("of the chunk"), nil)
+	if n, err := w.Commit(t.Context(), Commit{Position: numbered(1), XID: 1, Time: 1}); n != 0 || err != nil || w.unit.IsEmpty() {
+		t.Fatalf("commit gave offset %d, %v, the chunk is empty: %t", n, err, w.unit.IsEmpty())
+	}
+}

@@ -34,8 +34,8 @@ type Writer struct {
 	versions map[schema.VersionID]bool
 	// scratch is reused for completed rows.
 	scratch []byte
-	// sourceTime is the source's own clock as last heard of.
-	sourceTime changelog.Micros
+	// sourceTime is the source's own clock as last heard of, in changelog.Micros.
+	sourceTime atomic.Int64
 	appended   func(changelog.Offset, changelog.Position)
 
 	// turn is held by whoever builds a unit: the open transaction, from its first record to its end, or a chunk of a copy, which
@@ -130,10 +130,10 @@ func (w *Writer) Register(t *schema.Table) *schema.Table {
 
 // carry adds the version to the open transaction unless a unit before it, or the transaction itself, has it.
 func (w *Writer) carry(t *schema.Table) {
+	w.open() // a chunk that is being appended uses what is looked at here
 	if w.versions[t.Version] || w.log.Catalog().Logged(t.Version) {
 		return
 	}
-	w.open()
 	w.versions[t.Version] = true
 	w.unit.AddTable(t)
 }
@@ -186,6 +186,21 @@ func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
 	}
 	change := rowstate.Change{Op: r.Op, Table: r.Table, Image: r.Image, Before: r.Before, After: r.After, Patch: r.Patch, Scratch: w.scratch[:0]}
 	out, fromState, err := w.tx.Apply(change)
+	if err != nil {
+		if out, fromState, err = w.lacking(r, change, err); err != nil {
+			return nil, nil, err
+		}
+	}
+	if out == nil {
+		return r.After, nil, nil
+	}
+	w.scratch = out
+	return out, fromState, nil
+}
+
+// lacking decides about a row that lacks columns which the state does not know: of a table whose copy is not complete it may stay so,
+// else the source stops.
+func (w *Writer) lacking(r *Row, change rowstate.Change, err error) (out, fromState []byte, _ error) {
 	var missing *rowstate.MissingError
 	if errors.As(err, &missing) && w.isCopying(r.Table.ID) {
 		change.Copying = true
@@ -198,19 +213,12 @@ func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
 	}
 	if errors.As(err, &missing) {
 		// Table stays zero: the whole source stops, and must not go on by itself after a restart.
-		return nil, nil, &Stop{TableName: missing.Table, Stop: changelog.Stop{
+		err = &Stop{TableName: missing.Table, Stop: changelog.Stop{
 			Kind: changelog.StopCorrupt, Detail: missing.Error(),
 			Remedy: "run 'cdc resolve " + w.info.Name + " --recopy' to copy the source again",
 		}}
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if out == nil {
-		return r.After, nil, nil
-	}
-	w.scratch = out
-	return out, fromState, nil
+	return out, fromState, err
 }
 
 // Truncate adds a truncate to the open transaction.
@@ -294,6 +302,10 @@ type Commit struct {
 // Commit appends the open transaction and opens the next. A transaction without any change that concerns us is appended as
 // nothing at all, and Commit returns 0.
 func (w *Writer) Commit(ctx context.Context, c Commit) (changelog.Offset, error) {
+	if !w.holding {
+		w.Moved() // nothing has been added; what is being built is a chunk's
+		return 0, nil
+	}
 	n, err := w.commit(ctx, c)
 	if err == nil {
 		w.committed()
@@ -346,15 +358,18 @@ func (w *Writer) sealSide() error {
 
 // believed is the commit time as far as it moves the clock: no more than maxSkew ahead of the source's own time.
 func (w *Writer) believed(t changelog.Micros, m *changelog.UnitMeta) changelog.Micros {
-	if w.sourceTime == 0 || t <= w.sourceTime+changelog.Micros(w.maxSkew.Microseconds()) {
+	now := changelog.Micros(w.sourceTime.Load())
+	if now == 0 || t <= now+changelog.Micros(w.maxSkew.Microseconds()) {
 		return t
 	}
 	m.Flags |= changelog.FlagSkew
-	return w.sourceTime
+	return now
 }
 
 // SourceTime tells the writer the source's own clock, as its keepalives or events show it.
-func (w *Writer) SourceTime(t changelog.Micros) { w.sourceTime = max(w.sourceTime, t) }
+func (w *Writer) SourceTime(t changelog.Micros) {
+	w.sourceTime.Store(max(w.sourceTime.Load(), int64(t)))
+}
 
 // Abort forgets the open transaction. Copies in chunks end with it: the connection is gone that made their chunks fit the stream.
 func (w *Writer) Abort() error {

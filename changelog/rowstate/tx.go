@@ -393,7 +393,7 @@ func (t *Tx) drop(key []byte) error {
 func (t *Tx) put(key string, row []byte) error {
 	if row != nil {
 		t.s.mu.Lock()
-		t.s.holds[schema.TableID(binary.BigEndian.Uint32([]byte(key)))] = true
+		t.s.hold(schema.TableID(binary.BigEndian.Uint32([]byte(key))))
 		t.s.mu.Unlock()
 	}
 	t.top.rows[key] = row

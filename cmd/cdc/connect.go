@@ -46,9 +46,20 @@ func (f *serverFlags) servers(a *App, dsn string) ([]config.Source, error) {
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, &exit.Error{Code: exit.Usage, What: "there is no database to ask", Where: a.Data, Remedy: "give a DSN: postgres://user@host:port/database"}
+		return nil, &exit.Error{Code: exit.Usage, What: "there is no database to ask", Where: a.Data, Remedy: "give a DSN: " + dsnForms}
 	}
 	return found, nil
+}
+
+// publicationFor sets the publication that a flag names, which is empty for none of the user's.
+func publicationFor(spec *config.Source, name string) error {
+	if name != "" {
+		if err := config.Fits("publication", spec); err != nil {
+			return err
+		}
+	}
+	spec.Publication = name
+	return nil
 }
 
 // reached gives an error of asking a server its code: what has no better one means that the server cannot be reached.

@@ -52,7 +52,9 @@ func (c *doctorCmd) Run(ctx context.Context, a *App) error {
 			spec.Tables = c.Tables
 		}
 		if c.Publication != "" {
-			spec.Publication = c.Publication
+			if err := publicationFor(&spec, c.Publication); err != nil {
+				return out.close(err)
+			}
 		}
 		if err := d.examine(ctx, a, spec); err != nil {
 			return out.close(err)

@@ -24,6 +24,8 @@ type kind struct {
 	// parse, after and reached are materialize.Positions of the kind.
 	parse          func(text string) (changelog.Position, error)
 	after, reached func(p, unit changelog.Position) bool
+	// tail says how a database of the kind is followed without a log.
+	tail string
 	// anyColumn says that a source may leave any unchanged column out of a change.
 	anyColumn bool
 }
@@ -33,12 +35,12 @@ func kindOf(name string) (kind, bool) {
 	switch name {
 	case postgres.Kind:
 		return kind{
-			open: openPostgres, moment: materialize.MomentLSN, text: postgres.PositionText,
+			open: openPostgres, moment: materialize.MomentLSN, text: postgres.PositionText, tail: "through a temporary slot",
 			parse: postgres.ParseMoment, after: postgres.After, reached: postgres.Reached,
 		}, true
 	case mysql.Kind:
 		return kind{
-			open: openMySQL, moment: materialize.MomentGTID, text: mysql.PositionText, anyColumn: true,
+			open: openMySQL, moment: materialize.MomentGTID, text: mysql.PositionText, tail: "as a replica does", anyColumn: true,
 			parse: mysql.ParseMoment, after: mysql.After, reached: mysql.Reached,
 		}, true
 	}
@@ -67,6 +69,9 @@ func openMySQL(spec *config.Source, _ *changelog.SourceInfo, logID [16]byte, log
 	})
 }
 
+// dsnForms are the forms of DSNs, for people.
+const dsnForms = "postgres://user@host:port/database or mysql://user@host:port/database"
+
 // supported refuses sources of a kind that this build does not know.
 func supported(specs []config.Source) error {
 	for i := range specs {
@@ -78,7 +83,7 @@ func supported(specs []config.Source) error {
 }
 
 func notInBuild(what string) error {
-	return &exit.Error{Code: exit.Build, What: what + ": not in this build", Remedy: "this version captures PostgreSQL into the log; 'cdc run --help' shows what there is"}
+	return &exit.Error{Code: exit.Build, What: what + ": not in this build", Remedy: "this version captures PostgreSQL, MySQL and MariaDB into the log; 'cdc run --help' shows what there is"}
 }
 
 // openDatabase makes the source of a database and says what there is to know about its options. It does not connect.
@@ -109,6 +114,12 @@ func positionText(kind string, p changelog.Position) string {
 		return fmt.Sprintf("%x", string(p))
 	}
 	return k.text(p)
+}
+
+// tailMeans says how a database of the kind is followed without a log.
+func tailMeans(name string) string {
+	k, _ := kindOf(name)
+	return k.tail
 }
 
 // unitPositions writes the positions of a log's units for people. The kind of a source never changes.

@@ -27,7 +27,7 @@ import (
 
 // runCmd captures databases into the log. Flags that are settings are read by package config, which knows where each came from.
 type runCmd struct {
-	DSN  []string `arg:"" optional:"" sep:"none" help:"Databases to capture: postgres://user@host:port/database. Without any, the folder's own sources go on."`
+	DSN  []string `arg:"" optional:"" sep:"none" help:"Databases to capture: postgres://user@host:port/database or mysql://user@host:port/database. Without any, the folder's own sources go on."`
 	File string   `name:"config" short:"c" env:"CDC_CONFIG" placeholder:"FILE" help:"Configuration file; its sources are added to the DSNs."`
 	Name []string `sep:"none" placeholder:"NAME" help:"Name of a source, once for each DSN and in their order; by default its database's name."`
 	Sink []string `sep:"none" placeholder:"URL" help:"Where changes are published as well: kafka://host:port or file:DIR."`
@@ -58,6 +58,7 @@ Examples:
 	cdc run postgres://cdc@db.example/shop
 	cdc run postgres://cdc@db.example/shop --tables 'public.*' --tables '!public.audit_*'
 	cdc run postgres:///shop postgres:///billing --name shop --name bills
+	cdc run postgres://cdc@db.example/shop mysql://cdc@db2.example/billing
 	cdc run -c cdc.yaml --data /var/lib/cdc
 	cdc run
 	cdc run --until-current`
@@ -138,7 +139,7 @@ func (r *runCmd) load(app *App) (*config.Config, error) {
 	if len(cfg.Sources) == 0 {
 		return nil, &exit.Error{
 			Code: exit.Usage, What: "there is nothing to capture", Where: app.Data,
-			Remedy: "give a DSN: 'cdc run postgres://user@host/database', or a file with -c; 'cdc demo' needs neither",
+			Remedy: "give a DSN: 'cdc run postgres://user@host/database' or mysql://…, or a file with -c; 'cdc demo' needs neither",
 		}
 	}
 	return cfg, supported(cfg.Sources)

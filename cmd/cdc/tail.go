@@ -34,7 +34,7 @@ type tailCmd struct {
 func (tailCmd) Help() string {
 	return `Follows the log until it is interrupted: lines on a terminal, one JSON object a line otherwise.
 
-With a DSN it follows the database itself through a temporary slot: nothing is kept, what happens while it does not run is not seen, and columns that the server does not send are left out.
+With a DSN it follows the database itself, through a temporary slot (PostgreSQL) or as a replica does (MySQL, MariaDB): nothing is kept, what happens while it does not run is not seen, and columns that the server does not send are left out.
 
 Examples:
 
@@ -112,7 +112,7 @@ func (c *tailCmd) log(ctx context.Context, a *App, t *tailer) (err error) {
 	return materialize.Changes(ctx, log, o, t.change)
 }
 
-// database follows a database through a temporary slot.
+// database follows a database without a log.
 func (c *tailCmd) database(ctx context.Context, a *App, t *tailer) error {
 	if c.Since != "" || len(c.Where) > 0 {
 		return &exit.Error{Code: exit.Usage, What: "a database has no past to begin from and takes no conditions", Remedy: "capture it with 'cdc run' and tail the log"}
@@ -122,13 +122,16 @@ func (c *tailCmd) database(ctx context.Context, a *App, t *tailer) error {
 		return err
 	}
 	spec := specs[0]
-	spec.Tables, spec.Publication = c.Tables, c.Publication
+	if err := publicationFor(&spec, c.Publication); err != nil {
+		return err
+	}
+	spec.Tables = c.Tables
 	source, err := openDatabase(spec, nil, [16]byte{}, a.Logger)
 	if err != nil {
 		return err
 	}
 	t.placed(func(u *changelog.UnitMeta) string { return positionText(spec.DSN.Kind(), u.Position) })
-	if _, err := fmt.Fprintln(a.Stderr, "tailing "+spec.DSN.String()+" through a temporary slot: nothing is kept, and what happens while this does not run is not seen"); err != nil {
+	if _, err := fmt.Fprintf(a.Stderr, "tailing %s %s: nothing is kept, and what happens while this does not run is not seen\n", spec.DSN, tailMeans(spec.DSN.Kind())); err != nil {
 		return err
 	}
 	direct := &directTail{t: t}

@@ -37,6 +37,7 @@ type session struct {
 	stop     func() bool
 	buf      []byte
 	row      [][]byte
+	catalog  *catalog // set when it has been asked for tables
 }
 
 // connect logs in and sets what values are read under. The session ends with the context.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"cdc/cmd/cdc/internal/exit"
 	"cdc/sources"
 )
 
@@ -115,6 +116,16 @@ func (s setting[T]) unfit() string {
 	return s.key + " is a setting of " + kindNames[s.kind] + " sources"
 }
 
+// Fits is an error of usage when the setting is not one of the source's kind.
+func Fits(key string, source *Source) error {
+	for _, s := range perSource() {
+		if s.key == key && !s.fits(source.DSN.Kind()) {
+			return &exit.Error{Code: exit.Usage, What: s.unfit(), Where: "source " + source.Name, Remedy: "leave it out"}
+		}
+	}
+	return nil
+}
+
 // flagValue is what a flag says for all sources.
 func (l *loader) flagValue(s setting[Source]) (value, bool) {
 	texts := l.request.Flags[flagOf(s.key)]
@@ -139,7 +150,7 @@ func (l *loader) fromCommandLine() (all []candidate) {
 		c := l.named(dsn, name, commandLine)
 		c.onCommand = true
 		if hasPassword(dsn) {
-			l.warn("a password on the command line can be read by every user of this machine; better are %s, %s",
+			l.warn("a password on the command line can be read by every user of this machine; better are %s%s",
 				sourceVariable(c.name, "password"), otherPasswords[DSN(dsn).Kind()])
 		}
 		all = append(all, c)
@@ -148,7 +159,7 @@ func (l *loader) fromCommandLine() (all []candidate) {
 }
 
 // otherPasswords are the places that a kind's own clients look for a password in.
-var otherPasswords = map[string]string{KindPostgres: "PGPASSWORD or a passfile", KindMySQL: "or MYSQL_PWD"}
+var otherPasswords = map[string]string{KindPostgres: ", PGPASSWORD or a passfile", KindMySQL: " or MYSQL_PWD"}
 
 // named makes a candidate of a DSN, named after its database unless a name is given.
 func (l *loader) named(dsn, name, where string) candidate {
@@ -224,7 +235,7 @@ func (l *loader) addSource(c candidate) {
 	switch {
 	case complained:
 	case s.DSN == "":
-		l.fail(problem{where: c.where, what: "source " + c.name + " has no dsn", remedy: "write dsn: postgres://user@host/database below its name"})
+		l.fail(problem{where: c.where, what: "source " + c.name + " has no dsn", remedy: "below its name write dsn: postgres://user@host/database or mysql://user@host/database"})
 	case s.DSN.Kind() == "": // a variable's
 		l.fail(problem{where: c.where, what: fmt.Sprintf("%q is no DSN", shown(string(s.DSN))), remedy: dsnExamples})
 	}

@@ -145,7 +145,7 @@ func remaining(elapsed time.Duration, done, rest int64) (time.Duration, bool) {
 	if done <= 0 || rest <= 0 || float64(elapsed)*float64(rest) > float64(most)*float64(done) {
 		return 0, false
 	}
-	return (time.Duration(float64(elapsed) * float64(rest) / float64(done))).Round(time.Second), true
+	return time.Duration(float64(elapsed) * float64(rest) / float64(done)).Round(time.Second), true
 }
 
 func (w *Work) log(message string) {
