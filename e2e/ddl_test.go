@@ -94,7 +94,7 @@ func (c *rig) wantSame(table string) {
 	c.t.Helper()
 	m := c.momentNow(table)
 	c.awaitCurrent()
-	m.check(c.t, c, []string{table})
+	m.check(c.t, c.capture, []string{table})
 }
 
 // momentNow reads tables at the source.

@@ -129,7 +129,7 @@ func (c *capture) takeMoments(w *workload.Workload, plan momentPlan) (moments []
 	for i := range mixedMoments {
 		<-tick.C
 		if i == bulkAt {
-			go func() { bulk <- w.Bulk(context.Background(), scaled(bulkRows, 50_000)) }()
+			go func() { bulk <- w.Bulk(context.Background(), sized(bulkRows, 50_000)) }()
 		}
 		var m *moment
 		err := w.Steady(func() (err error) {
@@ -146,8 +146,8 @@ func (c *capture) takeMoments(w *workload.Workload, plan momentPlan) (moments []
 	return moments, bulk
 }
 
-// scaled is a size, or the smaller one of a short run.
-func scaled(full, short int) int {
+// sized is a size, or the smaller one of a short run.
+func sized(full, short int) int {
 	if testing.Short() {
 		return short
 	}
