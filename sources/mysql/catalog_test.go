@@ -45,8 +45,10 @@ func TestCatalogueDescribesWhatTheBinlogSends(t *testing.T) {
 		}
 		special := []string{"CREATE TABLE functional (id INT PRIMARY KEY, c VARCHAR(9), KEY ((CAST(c AS CHAR(3)))))", "SET sql_generate_invisible_primary_key = ON", "CREATE TABLE gipk (v INT)", "SET sql_generate_invisible_primary_key = OFF"}
 		if r.maria() {
-			special = []string{"CREATE TABLE versioned (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING",
-				"CREATE TABLE versioned2 (id INT PRIMARY KEY, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, e TIMESTAMP(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME(s, e)) WITH SYSTEM VERSIONING"}
+			special = []string{
+				"CREATE TABLE versioned (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING",
+				"CREATE TABLE versioned2 (id INT PRIMARY KEY, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, e TIMESTAMP(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME(s, e)) WITH SYSTEM VERSIONING",
+			}
 		}
 		from := r.end()
 		r.sql("ALTER DATABASE CHARACTER SET utf8mb4")

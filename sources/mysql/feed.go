@@ -132,15 +132,6 @@ func (f *feed) dump(s *Source, from *Position) error {
 	return f.send(mysql.COM_BINLOG_DUMP, append(b, file...))
 }
 
-// serverID is the number under which we appear as a replica: it must differ from that of every other replica of the server.
-func (s *Source) serverID() uint32 {
-	if s.o.ServerID != 0 {
-		return s.o.ServerID
-	}
-	// The upper half: people number servers from 1.
-	return uint32(s.fingerprint()) | 1<<31
-}
-
 // replicaUUID is stable for the source and the log.
 func (s *Source) replicaUUID() string {
 	h := s.fingerprint()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
@@ -17,20 +18,21 @@ import (
 func (s *Source) login(ctx context.Context) (*session, error) {
 	within, cancel := context.WithTimeoutCause(ctx, s.dsn.timeout, fmt.Errorf("no login within %s", s.dsn.timeout))
 	defer cancel()
-	w := &wire{silence: s.dsn.timeout, watched: s.dsn.tls == nil && s.dsn.network == "tcp"}
+	w := &wire{watched: s.dsn.tls == nil && s.dsn.network == "tcp"}
 	conn, err := s.handshake(within, w)
 	if err != nil {
 		if cause := context.Cause(within); cause != nil {
 			err = cause
 		} else if w.clear {
-			err = errClearPassword
+			err = errClearPassword // the client library hides the cause
 		}
 		if ctx.Err() != nil {
 			return nil, err
 		}
 		return nil, s.classifyLogin(err)
 	}
-	w.watched, w.silence, w.seen = false, querySilence, nil
+	w.watched, w.seen = false, nil
+	w.limit(querySilence)
 	w.writer = conn.Conn.Conn // TLS, if there is any
 	return &session{
 		conn: conn, wire: w, in: bufio.NewReaderSize(conn.Conn.Conn, readBytes),
@@ -80,8 +82,8 @@ func (s *Source) connectionOptions(c *client.Conn) error {
 // wire is the connection below TLS. It bounds the server's silence, and sees to it that no password leaves in the clear.
 type wire struct {
 	net.Conn
-	writer  net.Conn // what the session writes to
-	silence time.Duration
+	writer  net.Conn     // what the session writes to
+	silence atomic.Int64 // in nanoseconds; 0 during a login, which has a limit as a whole
 	// watched is set during a login without TLS; seen is what the server has sent in it.
 	watched, clear bool
 	seen           []byte
@@ -92,8 +94,18 @@ var errClearPassword = errors.New("the server asks for the password in clear tex
 // loginBytesMax is more than any server sends in a login.
 const loginBytesMax = 64 << 10
 
+func (w *wire) limit(silence time.Duration) { w.silence.Store(int64(silence)) }
+
+// until is when the server has been silent for too long.
+func (w *wire) until() time.Time {
+	if silence := w.silence.Load(); silence > 0 {
+		return time.Now().Add(time.Duration(silence))
+	}
+	return time.Time{}
+}
+
 func (w *wire) Read(p []byte) (int, error) {
-	if err := w.SetReadDeadline(time.Now().Add(w.silence)); err != nil {
+	if err := w.SetReadDeadline(w.until()); err != nil {
 		return 0, err
 	}
 	n, err := w.Conn.Read(p)
@@ -113,19 +125,8 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
-	if err := w.SetWriteDeadline(time.Now().Add(w.silence)); err != nil {
+	if err := w.SetWriteDeadline(w.until()); err != nil {
 		return 0, err
 	}
 	return w.Conn.Write(p)
-}
-
-// classifyLogin tells what trying again may mend from what it does not.
-func (s *Source) classifyLogin(err error) error {
-	return fmt.Errorf("connect: %w", err)
-}
-
-// classifyDump tells what an error of the binlog's stream means: a named stop, a server that is not fit, or else what trying again may
-// mend. The stop's position is the caller's to fill in.
-func (s *Source) classifyDump(err error) error {
-	return err
 }

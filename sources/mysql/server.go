@@ -1,6 +1,8 @@
 package mysql
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -302,4 +304,15 @@ func (c *session) binlogFiles() ([]binlogFile, error) {
 		files[i] = binlogFile{name: r[0].s, bytes: bytes}
 	}
 	return files, nil
+}
+
+// serverID is the number under which the source appears to the server as a replica. Without one of the options it is made of the log
+// and the source's name, so that it stays from run to run and two logs hardly ever have the same.
+func (s *Source) serverID() uint32 {
+	if s.o.ServerID != 0 {
+		return s.o.ServerID
+	}
+	sum := sha256.Sum256(append(s.o.LogID[:], s.o.Name...))
+	// The upper half: administrators count from 1.
+	return binary.LittleEndian.Uint32(sum[:]) | 1<<31
 }

@@ -54,12 +54,18 @@ func (s *Source) connect(ctx context.Context) (*session, error) {
 }
 
 // patience sets how long the server may be silent from now on before the session fails; a stream of rows may last for ever.
-func (c *session) patience(silence time.Duration) { c.wire.silence = silence }
+func (c *session) patience(silence time.Duration) { c.wire.limit(silence) }
+
+// farewell bounds how long a session tries to take leave, without which the server writes a warning into its log.
+const farewell = 100 * time.Millisecond
 
 // close ends the session.
 func (c *session) close() {
-	c.stop()
-	_ = c.wire.Close() // nothing was written
+	if c.stop() {
+		c.wire.limit(farewell)
+		_, _ = c.wire.writer.Write([]byte{1, 0, 0, 0, mysql.COM_QUIT})
+	}
+	_ = c.wire.Close() // nothing is left to be written
 }
 
 // exec runs a statement without a result.
@@ -220,7 +226,7 @@ func (c *session) why(err error) error {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("the server was silent for %s", c.wire.silence)
+		return fmt.Errorf("the server was silent for %s", time.Duration(c.wire.silence.Load()))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the server closed the connection")
 	}

@@ -17,11 +17,8 @@ func (s *Source) Tail(ctx context.Context, out sources.TailOutput) error {
 		return err
 	}
 	defer c.close()
-	srv, err := c.server()
+	srv, err := s.fitServer(c)
 	if err != nil {
-		return err
-	}
-	if err := s.checkServer(ctx, c, srv); err != nil {
 		return err
 	}
 	at, err := s.current(c, srv)
@@ -89,4 +86,4 @@ func (g *tailGuide) statement(_ context.Context, s *binlog.Statement, _ []byte) 
 
 func (g *tailGuide) rows(*binlog.Statement, []byte) error { return nil }
 
-func (g *tailGuide) boundary(context.Context, *Position) error { return nil }
+func (g *tailGuide) boundary(context.Context, *Position) (bool, error) { return false, nil }
