@@ -161,12 +161,12 @@ func (s *Source) checkGrants(is server, g grants) []sources.Finding {
 	if !g.everywhere(privilegeSlave) {
 		missing(privilegeSlave, "to read the binlog", "*.*")
 	}
-	client := privilegeClient
+	client := []string{privilegeClient, privilegeSuper}
 	if is.flavour == flavourMariaDB {
-		client = privilegeMonitor
+		client = []string{privilegeMonitor, privilegeClient}
 	}
-	if !g.everywhere(privilegeClient, privilegeMonitor, privilegeSuper) {
-		missing(client, "to ask where the binlog ends", "*.*")
+	if !g.everywhere(client...) {
+		missing(client[0], "to ask where the binlog ends", "*.*")
 	}
 	if database := s.dsn.database; !g.selectsIn(database) {
 		object := "*.*"
