@@ -137,6 +137,29 @@ func (s *MySQLSession) SQL(ctx context.Context, statements string) (string, erro
 	return strings.Join(out, "\n"), nil
 }
 
+// Each runs a query and calls f with each row as the server wrote it, nil for
+// null, valid for that call.
+func (s *MySQLSession) Each(ctx context.Context, query string, f func(row [][]byte)) error {
+	release := context.AfterFunc(ctx, func() { s.conn.Close() })
+	defer release()
+	r, err := s.conn.Execute(query)
+	if err != nil {
+		return fmt.Errorf("run SQL: %w", errors.Join(err, context.Cause(ctx)))
+	}
+	defer r.Close()
+	if !r.HasResultset() {
+		return nil
+	}
+	for _, data := range r.RowDatas {
+		row, err := splitRow(data, len(r.Fields))
+		if err != nil {
+			return err
+		}
+		f(row)
+	}
+	return nil
+}
+
 // ID is the server's number of the connection, for KILL.
 func (s *MySQLSession) ID() uint32 { return s.conn.GetConnectionID() }
 
@@ -149,18 +172,33 @@ func appendRows(out []string, r *mysql.Result) ([]string, error) {
 	if !r.HasResultset() {
 		return out, nil
 	}
-	for _, row := range r.RowDatas {
-		values := make([]string, len(r.Fields))
-		for i := range values {
-			value, _, n, err := mysql.LengthEncodedString(row)
-			if err != nil {
-				return out, fmt.Errorf("read column %d of a row: %w", i+1, err)
-			}
-			values[i], row = string(value), row[n:]
+	for _, data := range r.RowDatas {
+		row, err := splitRow(data, len(r.Fields))
+		if err != nil {
+			return out, err
+		}
+		values := make([]string, len(row))
+		for i, value := range row {
+			values[i] = string(value)
 		}
 		out = append(out, strings.Join(values, "|"))
 	}
 	return out, nil
+}
+
+func splitRow(data mysql.RowData, columns int) (row [][]byte, err error) {
+	row = make([][]byte, columns)
+	for i := range row {
+		value, null, n, err := mysql.LengthEncodedString(data)
+		if err != nil {
+			return nil, fmt.Errorf("read column %d of a row: %w", i+1, err)
+		}
+		if !null {
+			row[i] = value
+		}
+		data = data[n:]
+	}
+	return row, nil
 }
 
 // Bin is the path of a program such as mysql, mysqlbinlog or mariadb: the

@@ -58,8 +58,6 @@ func (t *tableInfo) obstacle() string {
 		return "a unique index over a long column gives it a hidden column, which nobody can read"
 	case len(t.unreadable) > 0:
 		return "the account may not read " + strings.Join(t.unreadable, ", ")
-	case !t.keyed():
-		return "it has no primary key and no unique index without nulls"
 	}
 	return ""
 }

@@ -148,11 +148,11 @@ func TestKeysOfTables(t *testing.T) {
 	}{
 		{both, "b INT, a INT, PRIMARY KEY (a, b)", "a,b", schema.IdentityKey, ""},
 		{both, "a INT NOT NULL, b INT NOT NULL, UNIQUE zz (b), UNIQUE aa (a)", "b", schema.IdentityKey, ""},
-		{both, "a INT, b INT NOT NULL, UNIQUE zz (b, a)", "", schema.IdentityFull, "no primary key"},
+		{both, "a INT, b INT NOT NULL, UNIQUE zz (b, a)", "", schema.IdentityFull, ""},
 		{both, "a VARCHAR(99) NOT NULL, b INT NOT NULL, PRIMARY KEY (a(9)), UNIQUE zz (b)", "b", schema.IdentityUniq, ""},
-		{both, "a VARCHAR(99) NOT NULL, PRIMARY KEY (a(9))", "", schema.IdentityFull, "no primary key"},
-		{both, "a INT, KEY (a)", "", schema.IdentityFull, "no primary key"},
-		{mysql, "a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE ((a + b)), UNIQUE (c, b)", "", schema.IdentityFull, "no primary key"},
+		{both, "a VARCHAR(99) NOT NULL, PRIMARY KEY (a(9))", "", schema.IdentityFull, ""},
+		{both, "a INT, KEY (a)", "", schema.IdentityFull, ""},
+		{mysql, "a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE ((a + b)), UNIQUE (c, b)", "", schema.IdentityFull, ""},
 		{maria, "a TEXT NOT NULL UNIQUE, b INT PRIMARY KEY", "b", schema.IdentityKey, "hidden column"},
 	} {
 		t.Run(test.body, func(t *testing.T) {

@@ -79,7 +79,7 @@ const staleAgain = time.Second
 
 func (s *Source) copyOne(ctx context.Context, w *sources.Writer, q *copyQueue, c *sources.Copier, id schema.TableID) error {
 	t, ok := w.Log().Catalog().TableAt(id, newest)
-	if !ok || t.State.State == changelog.TableDropped || t.State.State == changelog.TableUntracked {
+	if !ok || t.State.State == changelog.TableDropped {
 		return nil
 	}
 	s.report(func(p *sources.Progress) {
@@ -87,6 +87,7 @@ func (s *Source) copyOne(ctx context.Context, w *sources.Writer, q *copyQueue, c
 			p.Copy = &sources.CopyProgress{}
 		}
 		p.Phase = sources.PhaseCopying
+		p.Copy.RowsEstimated += s.estimates[nameOf(t.Table)]
 		p.Copy.Tables = p.Copy.TablesDone + q.len() + 1
 		p.Copy.Current = t.Table.Schema + "." + t.Table.Name
 	})

@@ -35,11 +35,13 @@ type Source struct {
 	dsn      *dsn
 	patterns *sources.PatternSet
 	log      *slog.Logger
-	// copying says that tables are being copied, or that it is not known yet whether they must be.
-	copying atomic.Bool
+	// copying says that tables are being copied in chunks, or that it is not known yet whether they must be; whole that tables
+	// without a key wait to be copied.
+	copying, whole atomic.Bool
 
-	mu       sync.Mutex // guards progress
-	progress sources.Progress
+	mu        sync.Mutex // guards all below
+	progress  sources.Progress
+	estimates map[tableName]int64 // rows, as the server thinks
 }
 
 var _ sources.Source = (*Source)(nil)
@@ -200,6 +202,10 @@ func (s *Source) begin(ctx context.Context, c *session, w *sources.Writer, srv s
 	if err != nil {
 		return err
 	}
+	if at.Flavour != FlavourFile {
+		// The GTIDs may lack transactions before that place, which the stream will bring: until it has, the place is not known.
+		at.File, at.Offset = "", 0
+	}
 	now, err := c.now()
 	if err != nil {
 		return err
@@ -214,9 +220,14 @@ func (s *Source) begin(ctx context.Context, c *session, w *sources.Writer, srv s
 		if err != nil {
 			return &sources.Unfit{Detail: err.Error(), Remedy: "leave the table out: --tables '!" + found[i].schema + "." + found[i].name + "'"}
 		}
+		if keyless(v) {
+			v = w.Register(v)
+			w.TableState(changelog.TableState{Table: v.ID, State: changelog.TableRewritten, Detail: "it has no key, and is copied as a whole"})
+			continue
+		}
 		versions = append(versions, v)
 	}
-	if len(versions) == 0 {
+	if len(found) == 0 {
 		_, err := w.Tick(ctx, FormatPosition(at), now)
 		return err
 	}
@@ -240,15 +251,18 @@ func (s *Source) captureable(c *session) ([]tableInfo, error) {
 		return nil, err
 	}
 	var untracked []string
+	estimates := map[tableName]int64{}
 	all = slices.DeleteFunc(all, func(t tableInfo) bool {
-		if t.keyed() {
-			return false
+		estimates[tableName{t.schema, t.name}] = t.rows
+		if why := t.obstacle(); why != "" {
+			untracked = append(untracked, t.schema+"."+t.name+": "+why)
+			return true
 		}
-		untracked = append(untracked, t.schema+"."+t.name+": it has no primary key")
-		s.log.Warn("table has no key and is left out", "table", t.schema+"."+t.name)
-		return true
+		return false
 	})
-	s.report(func(p *sources.Progress) { p.Untracked = untracked })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.Untracked, s.estimates = untracked, estimates
 	return all, nil
 }
 
@@ -263,10 +277,18 @@ func (s *Source) follow(ctx context.Context, c *session, w *sources.Writer, srv 
 	}
 	g := &tables{s: s, c: c, w: w, queue: newCopyQueue()}
 	g.load()
+	defer g.closeWhole()
 	for _, t := range g.logged() {
 		if t.State.State == changelog.TableCopying || t.State.State == changelog.TableRewritten {
-			g.queue.add(t.Table.ID)
+			g.wait(t.Table)
 		}
+	}
+	found, err := s.captureable(c)
+	if err != nil {
+		return err
+	}
+	if err := g.noteLate(ctx, found); err != nil {
+		return err
 	}
 	f, err := s.startFeed(ctx, srv, at)
 	if err != nil {
@@ -278,7 +300,6 @@ func (s *Source) follow(ctx context.Context, c *session, w *sources.Writer, srv 
 		relations: map[uint64]*relation{}, byName: map[tableName]*relation{},
 	}
 	st.ticks.due(time.Now()) // the first tick is a second away: at its start the stream has told nothing new
-	st.handled.set(at.place())
 	s.report(func(p *sources.Progress) { p.Phase = sources.PhaseStreaming })
 	s.log.Info("streaming", "position", at.String())
 	return s.stopAt(s.classifyDump(s.run(ctx, w, st, g.queue)), &st.at)
@@ -358,7 +379,7 @@ func (s *Source) Current(ctx context.Context) (func(changelog.Position) bool, er
 	}
 	return func(p changelog.Position) bool {
 		at, err := ParsePosition(p)
-		return err == nil && !s.copying.Load() && !end.place().after(at.place())
+		return err == nil && !s.copying.Load() && !s.whole.Load() && !end.place().after(at.place())
 	}, nil
 }
 

@@ -36,8 +36,8 @@ type guide interface {
 	statement(ctx context.Context, s *binlog.Statement, text []byte) (keep bool, err error)
 	// rows says what statement-based changes of the tables mean: an error when one of them is captured.
 	rows(s *binlog.Statement, text []byte) error
-	// boundary is called between transactions.
-	boundary(ctx context.Context, at *Position) error
+	// boundary is called between transactions. It reports whether tables must be resolved anew.
+	boundary(ctx context.Context, at *Position) (anew bool, err error)
 }
 
 // described is a table as TABLE_MAP describes it at one place.
@@ -123,7 +123,9 @@ func (st *stream) reached(file string, offset uint64) bool {
 
 // run reads until the connection fails.
 func (st *stream) run(ctx context.Context) error {
-	st.handled.set(st.at.place())
+	if st.at.Flavour == FlavourFile {
+		st.handled.set(st.at.place()) // else the server chooses where to begin, and says so
+	}
 	defer st.payload.Close()
 	for {
 		raw, err := st.feed.next()
@@ -210,7 +212,11 @@ func (st *stream) outside(ctx context.Context) error {
 func (st *stream) passed(ctx context.Context) error {
 	st.handled.set(st.at.place())
 	st.out.Moved()
-	return st.guide.boundary(ctx, &st.at)
+	anew, err := st.guide.boundary(ctx, &st.at)
+	if anew {
+		st.forget()
+	}
+	return err
 }
 
 func (st *stream) control(ctx context.Context, e binlog.Event) error {

@@ -27,6 +27,7 @@ type tables struct {
 	// last is the highest number given to a table of the source. The binlog has none that lasts.
 	last  uint32
 	queue *copyQueue
+	whole wholeCopies
 	// seen are decisions that have been carried out.
 	seen map[changelog.Offset]bool
 }
@@ -69,7 +70,7 @@ func (g *tables) resolve(ctx context.Context, d *described) (*relation, error) {
 	if tr == nil {
 		return &relation{}, nil
 	}
-	columns, _, err := d.m.Columns(d.format)
+	columns, err := d.columns()
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +93,17 @@ func (g *tables) resolve(ctx context.Context, d *described) (*relation, error) {
 	}
 	r.decode, err = value.Compile(info.columns, tr.table)
 	return r, err
+}
+
+// columns are those of TABLE_MAP. A primary key of prefixes names no row: it is none.
+func (d *described) columns() ([]value.Column, error) {
+	columns, extras, err := d.m.Columns(d.format)
+	if slices.ContainsFunc(extras, func(x binlog.Extra) bool { return x.KeyPrefix > 0 }) {
+		for i := range columns {
+			columns[i].Key = 0
+		}
+	}
+	return columns, err
 }
 
 // describe joins what TABLE_MAP tells with what only the catalogue does.
@@ -226,7 +238,7 @@ func (g *tables) adopt(ctx context.Context, tr *tracked, info *tableInfo, next *
 func (g *tables) rewritten(tr *tracked, why string) {
 	g.s.log.Warn("table was rewritten and will be copied again", "table", tr.table.FullName(), "reason", why)
 	g.w.TableState(changelog.TableState{Table: tr.table.ID, State: changelog.TableRewritten, Detail: why})
-	g.queue.add(tr.table.ID)
+	g.wait(tr.table)
 }
 
 // statement implements guide.
@@ -275,8 +287,8 @@ func (g *tables) create(ctx context.Context, name tableName, replace bool) (bool
 	if err != nil {
 		return false, err
 	}
-	if ok && !info.keyed() {
-		g.s.log.Warn("table has no key and is left out", "table", name.schema+"."+name.name)
+	if why := info.obstacle(); ok && why != "" {
+		g.s.log.Warn("table is not captured", "table", name.schema+"."+name.name, "reason", why)
 		return false, nil
 	}
 	g.last++
@@ -358,7 +370,7 @@ func (g *tables) rename(ctx context.Context, from, to tableName) (bool, error) {
 // late begins to capture a table that has rows already.
 func (g *tables) late(ctx context.Context, name tableName, why string) error {
 	info, ok, err := g.c.table(name.schema, name.name)
-	if err != nil || !ok || !info.keyed() {
+	if err != nil || !ok || info.obstacle() != "" {
 		return err
 	}
 	g.last++
@@ -446,17 +458,69 @@ func (g *tables) concerned(s *binlog.Statement, text []byte) bool {
 }
 
 // boundary implements guide.
-func (g *tables) boundary(ctx context.Context, _ *Position) error {
+func (g *tables) boundary(ctx context.Context, at *Position) (anew bool, err error) {
 	for _, d := range g.w.Log().Catalog().Decisions() {
 		if d.Table == 0 || d.Source != g.w.Source().ID || d.Action != actionRecopy || g.seen[d.Offset] {
 			continue
 		}
 		g.seen[d.Offset] = true
-		if t, ok := g.w.Log().Catalog().TableAt(d.Table, newest); ok && d.Offset > t.StateSince {
-			g.queue.add(d.Table)
+		t, ok := g.w.Log().Catalog().TableAt(d.Table, newest)
+		if !ok || d.Offset < t.StateSince || t.State.State == changelog.TableDropped {
+			continue
+		}
+		if name := nameOf(t.Table); g.known[name] == nil {
+			g.known[name], anew = &tracked{table: t.Table, number: t.Table.SourceTable}, true
+		}
+		g.wait(t.Table)
+	}
+	return anew, g.copyWhole(ctx, at)
+}
+
+// noteLate records tables that are wanted and that the log does not have: they are not captured until an operator says so.
+func (g *tables) noteLate(ctx context.Context, found []tableInfo) error {
+	const why = "it was made while nobody watched, or comes under the patterns only now"
+	catalog := g.w.Log().Catalog()
+	var untracked []string
+	for i := range found {
+		info := &found[i]
+		name := tableName{info.schema, info.name}
+		if g.known[name] != nil {
+			continue
+		}
+		untracked = append(untracked, info.schema+"."+info.name+": "+why)
+		if known, ok := g.lookUp(name); ok && known.State.State == changelog.TableUntracked {
+			continue
+		}
+		g.last++
+		made, err := info.version(g.s.o.Name, g.last, nil)
+		if err != nil {
+			return err
+		}
+		made = catalog.Register(g.w.Source().Epoch, made)
+		remedy := "run 'cdc snapshot " + info.schema + "." + info.name + "' to copy it"
+		g.s.log.Warn("table is not captured", "table", made.FullName(), "reason", why, "remedy", remedy)
+		_, err = g.w.Control(ctx, func(u *changelog.UnitBuilder) {
+			if !catalog.Logged(made.Version) {
+				u.AddTable(made)
+			}
+			u.AddTableState(changelog.TableState{Table: made.ID, State: changelog.TableUntracked, Detail: why + "; " + remedy})
+		})
+		if err != nil {
+			return err
 		}
 	}
-	return ctx.Err()
+	g.s.report(func(p *sources.Progress) { p.Untracked = append(p.Untracked, untracked...) })
+	return nil
+}
+
+// lookUp finds a table that the log has by its name, dropped ones left out.
+func (g *tables) lookUp(name tableName) (changelog.TableAt, bool) {
+	for _, t := range g.logged() {
+		if nameOf(t.Table) == name && t.State.State != changelog.TableDropped {
+			return t, true
+		}
+	}
+	return changelog.TableAt{}, false
 }
 
 // Actions of decisions that begin a new epoch, or copy one table again.

@@ -49,7 +49,7 @@ func (g *tailGuide) resolve(_ context.Context, d *described) (*relation, error) 
 	if !g.s.wants(name) {
 		return &relation{}, nil
 	}
-	columns, _, err := d.m.Columns(d.format)
+	columns, err := d.columns()
 	if err != nil {
 		return nil, err
 	}
@@ -86,4 +86,4 @@ func (g *tailGuide) statement(_ context.Context, s *binlog.Statement, _ []byte) 
 
 func (g *tailGuide) rows(*binlog.Statement, []byte) error { return nil }
 
-func (g *tailGuide) boundary(context.Context, *Position) error { return nil }
+func (g *tailGuide) boundary(context.Context, *Position) (bool, error) { return false, nil }
