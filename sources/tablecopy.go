@@ -32,7 +32,7 @@ type copies struct {
 
 // TableCopy copies one table in chunks while its changes stream. Each chunk is read at a view of its own, by any goroutine; when the
 // stream has passed everything that the view may hold, the rows are overlaid with the changes that it may lack, and appended
-// between two transactions. So a reader of the log never sees a row go back. docs/decisions/0014 has the argument.
+// between two transactions. So a reader of the log never sees a row go back. docs/decisions/0013 has the argument.
 type TableCopy struct {
 	w *Writer
 
