@@ -116,6 +116,7 @@ var clients = []client{
 	{module: "github.com/prometheus/client_golang", owners: []string{"cmd/cdc"}},
 	{module: "golang.org/x/term", owners: []string{"cmd/cdc"}},
 	{module: "golang.org/x/sync", owners: anywhere},
+	{module: "golang.org/x/time", owners: anywhere},
 	{module: "golang.org/x/sys", owners: anywhere},
 	{module: "pgregory.net/rapid", owners: testOnly, tests: true},
 	{module: "github.com/cockroachdb/datadriven", owners: testOnly, tests: true},

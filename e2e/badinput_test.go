@@ -55,7 +55,7 @@ func (r result) refuses(t *testing.T, code int, says ...string) {
 }
 
 // runWith is a run of 'cdc run' with other arguments than the rig's.
-func (c *rig) runWith(args ...string) result {
+func (c *capture) runWith(args ...string) result {
 	c.t.Helper()
 	return execute(c.t, nil, append([]string{"run", "--data", c.data(), "--http", "off"}, args...)...)
 }
@@ -78,7 +78,7 @@ func (c *rig) leavesNothing() {
 
 // thenWorks proves that nothing was lost by what came before. No process may be
 // running.
-func (c *rig) thenWorks() {
+func (c *capture) thenWorks() {
 	c.t.Helper()
 	c.appSQL(`INSERT INTO orders SELECT max(id) + 1, 'one more' FROM orders`)
 	c.catchUp()
@@ -300,7 +300,7 @@ func TestG8FullDiskPausesAndGoesOn(t *testing.T) {
 }
 
 // smallDisk mounts a file system of so many MiB at the data folder.
-func (c *rig) smallDisk(megabytes int) string {
+func (c *capture) smallDisk(megabytes int) string {
 	c.t.Helper()
 	if os.Geteuid() != 0 && os.Getenv("CDC_TEST_REQUIRE") != "1" {
 		c.t.Skip("only root can mount a small file system")

@@ -54,7 +54,7 @@ func TestG2TableMadeAgainIsAnotherTable(t *testing.T) {
 	c.appSQL(`INSERT INTO orders VALUES (2, 1)`)
 	c.awaitCurrent()
 	c.verify()
-	old.check(t, c, []string{"orders"})
+	old.check(t, c.capture, []string{"orders"})
 }
 
 // write repeats a statement as the application until the returned function is
@@ -94,7 +94,7 @@ func (c *rig) wantSame(table string) {
 	c.t.Helper()
 	m := c.momentNow(table)
 	c.awaitCurrent()
-	m.check(c.t, c, []string{table})
+	m.check(c.t, c.capture, []string{table})
 }
 
 // momentNow reads tables at the source.

@@ -34,16 +34,16 @@ func faultRig(t *testing.T, server *testservers.Postgres) (*rig, *testservers.Pr
 const silenceLimit = time.Minute
 
 // resumes asserts that what is committed by now is acknowledged soon.
-func (c *rig) resumes(what string) {
+func (c *capture) resumes(what string) {
 	c.t.Helper()
 	c.resumesWithin(recoverLimit, what)
 }
 
-func (c *rig) resumesWithin(limit time.Duration, what string) {
+func (c *capture) resumesWithin(limit time.Duration, what string) {
 	c.t.Helper()
-	c.ask(`SELECT pg_logical_emit_message(false, 'e2e', 'probe')::text`) // so that there is something to acknowledge
-	end := c.ask(walEnd)
-	if !within(limit, func() bool { return c.ask(slotPassed, end) == "true" }) {
+	c.origin.probe() // so that there is something to pass
+	end := c.origin.end()
+	if !within(limit, func() bool { return c.origin.passed(end) }) {
 		c.t.Fatalf("work had not resumed %v after %s", limit, what)
 	}
 }

@@ -52,10 +52,10 @@ func durablePosition(t *testing.T, dir string) postgres.LSN {
 
 // judge reads the whole log and holds it to what the clients know and to the
 // ledger at the source, all of which must be in the log.
-func (c *rig) judge(w *workload.Workload) {
+func (c *capture) judge(w *workload.Workload) {
 	c.t.Helper()
 	j := checker.NewJudge(checker.Options{Bank: workload.Bank, Total: workload.BankTotal, Keyless: []string{workload.Keyless}, Unjudged: w.Unjudged()})
-	r := logReader{judge: j, columns: map[*schema.Table]columns{}}
+	r := logReader{judge: j, sortable: c.origin.sortable, columns: map[*schema.Table]columns{}}
 	if err := r.read(openLog(c.t, c.data())); err != nil {
 		c.t.Fatalf("read log: %v", err)
 	}
@@ -79,10 +79,12 @@ func (c *rig) judge(w *workload.Workload) {
 
 // logReader gives a judge all that a log holds.
 type logReader struct {
-	judge   *checker.Judge
-	columns map[*schema.Table]columns
-	units   int
-	text    []byte
+	judge    *checker.Judge
+	sortable func(position string) string
+	catalog  *changelog.Catalog
+	columns  map[*schema.Table]columns
+	units    int
+	text     []byte
 }
 
 // columns are the places of what is judged, -1 for none.
@@ -94,6 +96,7 @@ func (r *logReader) read(log *disklog.Log) error {
 		return err
 	}
 	defer cursor.Close()
+	r.catalog = log.Catalog()
 	for {
 		u, err := cursor.Next(context.Background())
 		if errors.Is(err, io.EOF) {
@@ -111,7 +114,7 @@ func (r *logReader) read(log *disklog.Log) error {
 func (r *logReader) unit(u *changelog.Unit) error {
 	r.units++
 	frame := checker.Unit{
-		First: uint64(u.Meta.First), Commit: uint64(u.Meta.Commit()), Position: string(u.PositionBytes()),
+		First: uint64(u.Meta.First), Commit: uint64(u.Meta.Commit()), Position: r.sortable(string(u.PositionBytes())),
 		Copy: u.Meta.Kind == changelog.UnitCopy,
 	}
 	if u.Meta.Kind != changelog.UnitTx && u.Meta.Kind != changelog.UnitCopy {
@@ -119,6 +122,24 @@ func (r *logReader) unit(u *changelog.Unit) error {
 		return nil
 	}
 	r.judge.Begin(frame)
+	var complete []string
+	err := u.CatalogRecords(func(_ changelog.Offset, record []byte) error {
+		state, ok := changelog.AsTableState(record)
+		if !ok {
+			return nil
+		}
+		table, ok := r.catalog.TableAt(state.Table, u.Meta.Commit())
+		if ok && state.Replaces() {
+			r.judge.BeginCopy(table.Table.Name)
+		}
+		if ok && state.State.Known() {
+			complete = append(complete, table.Table.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	for {
 		var change changelog.Change
 		ok, err := u.Next(&change)
@@ -126,6 +147,9 @@ func (r *logReader) unit(u *changelog.Unit) error {
 			return err
 		}
 		if !ok {
+			for _, table := range complete {
+				r.judge.EndCopy(table)
+			}
 			r.judge.Commit()
 			return nil
 		}

@@ -44,7 +44,7 @@ func TestG2G4G5G6MixedWorkloadVerifyEqual(t *testing.T) {
 	quiet := c.keepBusy(w)
 	p := c.run()
 	random := seeded(s)
-	moments, bulk := c.takeMoments(w, random)
+	moments, bulk := c.takeMoments(w, momentPlan{take: c.takeMoment, tables: w.Tables(), random: random})
 	if err := <-bulk; err != nil {
 		t.Fatalf("giant transaction: %v", err)
 	}
@@ -59,11 +59,11 @@ func TestG2G4G5G6MixedWorkloadVerifyEqual(t *testing.T) {
 	p.stop()
 	p = c.run()
 	for _, m := range moments {
-		m.check(t, c, someTables(random, tablesAgain))
+		m.check(t, c.capture, someTables(w, random, tablesAgain))
 	}
 	p.stop()
 	for _, m := range moments {
-		m.check(t, c, someTables(random, tablesAgain))
+		m.check(t, c.capture, someTables(w, random, tablesAgain))
 	}
 }
 
@@ -103,17 +103,25 @@ func (c *rig) pgbench() (wait func() error) {
 	}
 }
 
-func someTables(random *rand.Rand, n int) []string {
+func someTables(w *workload.Workload, random *rand.Rand, n int) []string {
+	all := w.Tables()
 	some := make([]string, n)
-	for i, table := range random.Perm(len(workload.Tables))[:n] {
-		some[i] = workload.Tables[table]
+	for i, table := range random.Perm(len(all))[:n] {
+		some[i] = all[table]
 	}
 	return some
 }
 
+// momentPlan says how moments are taken, and of which tables.
+type momentPlan struct {
+	take   func(ctx context.Context, number int, tables []string) (*moment, error)
+	tables []string
+	random *rand.Rand
+}
+
 // takeMoments takes moments under load and checks each; the giant transaction
 // runs beside them.
-func (c *rig) takeMoments(w *workload.Workload, random *rand.Rand) (moments []*moment, bulk chan error) {
+func (c *capture) takeMoments(w *workload.Workload, plan momentPlan) (moments []*moment, bulk chan error) {
 	c.t.Helper()
 	bulk = make(chan error, 1)
 	tick := time.NewTicker(mixedPause)
@@ -121,19 +129,27 @@ func (c *rig) takeMoments(w *workload.Workload, random *rand.Rand) (moments []*m
 	for i := range mixedMoments {
 		<-tick.C
 		if i == bulkAt {
-			go func() { bulk <- w.Bulk(context.Background(), bulkRows) }()
+			go func() { bulk <- w.Bulk(context.Background(), sized(bulkRows, 50_000)) }()
 		}
 		var m *moment
 		err := w.Steady(func() (err error) {
 			c.moments++
-			m, err = c.takeMoment(c.t.Context(), c.moments, workload.Tables)
+			m, err = plan.take(c.t.Context(), c.moments, plan.tables)
 			return err
 		})
 		if err != nil {
 			c.t.Fatalf("take moment %d: %v", i, err)
 		}
 		moments = append(moments, m)
-		m.check(c.t, c, someTables(random, tablesAtOnce))
+		m.check(c.t, c, someTables(w, plan.random, tablesAtOnce))
 	}
 	return moments, bulk
+}
+
+// sized is a size, or the smaller one of a short run.
+func sized(full, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
 }

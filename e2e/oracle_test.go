@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"cdc/e2e/checker"
-	"cdc/e2e/workload"
 )
 
 // oracleGUCs make the source print values as the program does.
@@ -28,7 +27,7 @@ const diffRowsShown = 6
 // moment is what the source's tables held at one place of its log.
 type moment struct {
 	number int
-	lsn    string
+	at     string // as the program is asked for it
 	dir    string // of the tables as CSV
 	want   map[string]checker.Digest
 }
@@ -56,7 +55,7 @@ func (c *rig) takeMoment(ctx context.Context, number int, tables []string) (*mom
 		return nil, fmt.Errorf("export a snapshot: %w", err)
 	}
 	row := results[0].Rows[0]
-	m := &moment{number: number, lsn: string(row[1]), want: map[string]checker.Digest{}, dir: filepath.Join(c.dir, fmt.Sprintf("moment-%02d", number))}
+	m := &moment{number: number, at: "LSN " + string(row[1]), want: map[string]checker.Digest{}, dir: filepath.Join(c.dir, fmt.Sprintf("moment-%02d", number))}
 	if err := os.Mkdir(m.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -66,7 +65,7 @@ func (c *rig) takeMoment(ctx context.Context, number int, tables []string) (*mom
 	}
 	for _, table := range tables {
 		if m.want[table], err = copyTable(ctx, reader, table, m.file(table)); err != nil {
-			return nil, fmt.Errorf("read %s at %s: %w", table, m.lsn, err)
+			return nil, fmt.Errorf("read %s at %s: %w", table, m.at, err)
 		}
 	}
 	return m, nil
@@ -91,31 +90,31 @@ func copyTable(ctx context.Context, conn *pgconn.PgConn, table, path string) (d 
 }
 
 // check asks the program for the tables at the moment.
-func (m *moment) check(t *testing.T, c *rig, tables []string) {
+func (m *moment) check(t *testing.T, c *capture, tables []string) {
 	t.Helper()
 	for _, table := range tables {
 		if _, asked := m.want[table]; !asked {
 			continue
 		}
 		path := filepath.Join(m.dir, table+".got.csv")
-		got, err := c.tableAt("LSN "+m.lsn, table, path)
+		got, err := c.tableAt(m.at, table, path)
 		if err != nil && strings.Contains(err.Error(), "the source rewrote the table") {
 			// The honest answer while the table waits for its next copy.
 			t.Logf("%s at moment %d is refused: it was rewritten", table, m.number)
 			continue
 		}
 		if err != nil {
-			t.Errorf("%s at moment %d, LSN %s: %v", table, m.number, m.lsn, err)
+			t.Errorf("%s at moment %d, %s: %v", table, m.number, m.at, err)
 			continue
 		}
 		if want := m.want[table]; got != want {
-			t.Errorf("%s at moment %d, LSN %s:\ngot  %v\nwant %v\n%s", table, m.number, m.lsn, got, want, diffFiles(m.file(table), path))
+			t.Errorf("%s at moment %d, %s:\ngot  %v\nwant %v\n%s", table, m.number, m.at, got, want, diffFiles(m.file(table), path))
 		}
 	}
 }
 
 // tableAt writes a table at a moment, as the program prints it, to a file.
-func (c *rig) tableAt(when, table, path string) (d checker.Digest, err error) {
+func (c *capture) tableAt(when, table, path string) (d checker.Digest, err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return d, err
@@ -151,37 +150,4 @@ func diffFiles(want, got string) string {
 		lines = append(lines, err.Error())
 	}
 	return strings.Join(lines, "\n")
-}
-
-// prepareWorkload makes the tables, owned by the application.
-func (c *rig) prepareWorkload(o workload.Options) *workload.Workload {
-	c.t.Helper()
-	o.DSN = c.appDSN()
-	if err := workload.Setup(c.t.Context(), o.DSN); err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Logf("workload seed %d", o.Seed)
-	return workload.New(o)
-}
-
-// keepBusy runs the workload in the background; the returned function ends it
-// and waits.
-func (c *rig) keepBusy(w *workload.Workload) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }()
-	done := false
-	stop = func() {
-		c.t.Helper()
-		if done {
-			return
-		}
-		done = true
-		cancel()
-		if err := <-ended; err != nil {
-			c.t.Errorf("workload: %v", err)
-		}
-	}
-	c.t.Cleanup(stop)
-	return stop
 }

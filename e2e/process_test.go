@@ -22,7 +22,7 @@ type process struct {
 }
 
 // start starts 'cdc run' and does not wait for anything.
-func (c *rig) start(flags ...string) *process {
+func (c *capture) start(flags ...string) *process {
 	c.t.Helper()
 	c.runs++
 	dsn, password := c.login()
@@ -49,7 +49,7 @@ func (c *rig) start(flags ...string) *process {
 }
 
 // run starts 'cdc run' and waits until it streams.
-func (c *rig) run(flags ...string) *process {
+func (c *capture) run(flags ...string) *process {
 	c.t.Helper()
 	p := c.start(flags...)
 	c.awaitStreaming(p)
@@ -60,26 +60,24 @@ func (c *rig) run(flags ...string) *process {
 	return p
 }
 
-// awaitStreaming waits until the process reads the slot.
-func (c *rig) awaitStreaming(p *process) {
+// awaitStreaming waits until the process reads the stream of changes.
+func (c *capture) awaitStreaming(p *process) {
 	c.t.Helper()
-	until(c.t, "the slot to be read", func() bool {
-		return c.ask(slotRead) == "true" || p.ended()
-	})
+	until(c.t, "the stream to be read", func() bool { return c.origin.read() || p.ended() })
 	if p.ended() {
 		c.t.Fatalf("cdc run ended with code %d:\n%s", p.code(), p.text())
 	}
 }
 
-// awaitCurrent waits until all that is committed by now has been acknowledged.
-func (c *rig) awaitCurrent() {
+// awaitCurrent waits until the program has all that is committed by now.
+func (c *capture) awaitCurrent() {
 	c.t.Helper()
-	end := c.ask(walEnd)
-	until(c.t, "the slot to pass "+end, func() bool { return c.ask(slotPassed, end) == "true" })
+	end := c.origin.end()
+	until(c.t, "the program to pass "+end, func() bool { return c.origin.passed(end) })
 }
 
 // verify compares all tables with the source, while a process captures it.
-func (c *rig) verify() {
+func (c *capture) verify() {
 	c.t.Helper()
 	dsn, _ := c.login()
 	if r := c.cdc("verify", dsn); r.code != 0 {
@@ -88,7 +86,7 @@ func (c *rig) verify() {
 }
 
 // catchUp brings the log up to date by a run of its own, and verifies it.
-func (c *rig) catchUp() {
+func (c *capture) catchUp() {
 	c.t.Helper()
 	c.start("--until-current").wantExit(0)
 	p := c.run()

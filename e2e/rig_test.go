@@ -5,9 +5,6 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,21 +14,15 @@ import (
 	"cdc/e2e/testservers"
 )
 
-// rig is a database with its least-privileged role, and a data folder.
+// rig is a database of PostgreSQL with its least-privileged role, and a data
+// folder.
 type rig struct {
-	t        *testing.T
-	server   *testservers.Postgres
-	database string
+	*capture
+	server *testservers.Postgres
 	// app owns the tables, role captures them.
 	app, role string
 	// addr is what the program connects to: the server, or a proxy before it.
 	addr string
-	// dir holds the data folder and the logs of the runs.
-	dir string
-	// flags are added to every run.
-	flags []string
-	// runs and moments count those so far.
-	runs, moments int
 
 	mu    sync.Mutex // guards admin
 	admin *pgx.Conn
@@ -40,7 +31,8 @@ type rig struct {
 // newRig makes a database, its roles and an empty folder.
 func newRig(t *testing.T, server *testservers.Postgres) *rig {
 	t.Helper()
-	c := &rig{t: t, server: server, app: "app_" + strings.ToLower(rand.Text()[:10]), addr: server.Addr()}
+	c := &rig{capture: &capture{t: t}, server: server, app: "app_" + strings.ToLower(rand.Text()[:10]), addr: server.Addr()}
+	c.origin = c
 	if err := server.CreateRole(t.Context(), c.app, rand.Text()); err != nil {
 		t.Fatal(err)
 	}
@@ -67,56 +59,10 @@ func (c *rig) dropApp(server *testservers.Postgres) {
 	}
 }
 
-func (c *rig) makeFolder() {
-	dir, err := os.MkdirTemp("", "cdc-e2e-")
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.dir = dir
-	c.t.Cleanup(func() {
-		if !c.t.Failed() {
-			if err := os.RemoveAll(c.dir); err != nil {
-				c.t.Errorf("remove folder: %v", err)
-			}
-			return
-		}
-		c.t.Logf("the folder is kept: %s", c.dir)
-		logs, _ := filepath.Glob(filepath.Join(c.dir, "run-*.log")) // the pattern is good
-		for _, log := range logs[max(0, len(logs)-2):] {
-			text, _ := os.ReadFile(log) // shown if it is there
-			c.t.Logf("end of %s:\n%s", filepath.Base(log), tail(string(text), logLinesShown))
-		}
-	})
-}
-
-func tail(text string, lines int) string {
-	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
-// data is the data folder.
-func (c *rig) data() string { return filepath.Join(c.dir, "data") }
-
-// dsn is that of the capturing role, with its password.
+// dsn implements origin.
 func (c *rig) dsn() string { return c.server.DSNVia(c.addr, c.role, c.database) }
 
-// login is the DSN without the password, and the variable that holds it.
-func (c *rig) login() (dsn, variable string) {
-	c.t.Helper()
-	u, err := url.Parse(c.dsn())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	password, _ := u.User.Password()
-	u.User = url.User(c.role)
-	return u.String(), "PGPASSWORD=" + password
-}
-
-// password is the variable that holds it.
-func (c *rig) password() string {
-	_, variable := c.login()
-	return variable
-}
+func (c *rig) passwordVariable() string { return "PGPASSWORD" }
 
 // appDSN is that of the application.
 func (c *rig) appDSN() string { return c.server.DSN(c.app, c.database) }
@@ -167,6 +113,21 @@ func (c *rig) ask(query string, args ...any) string {
 	}
 	return ""
 }
+
+// read implements origin.
+func (c *rig) read() bool { return c.ask(slotRead) == "true" }
+
+// end implements origin.
+func (c *rig) end() string { return c.ask(walEnd) }
+
+// passed implements origin: the program acknowledges what it has.
+func (c *rig) passed(end string) bool { return c.ask(slotPassed, end) == "true" }
+
+// probe implements origin.
+func (c *rig) probe() { c.ask(`SELECT pg_logical_emit_message(false, 'e2e', 'probe')::text`) }
+
+// sortable implements origin: positions of PostgreSQL are encoded so.
+func (c *rig) sortable(position string) string { return position }
 
 func connect(ctx context.Context, dsn string) (*pgx.Conn, error) { return pgx.Connect(ctx, dsn) }
 

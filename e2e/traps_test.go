@@ -18,7 +18,7 @@ import (
 
 // stopsWith waits for the end of a run in a named stop and asserts that it is
 // said, and recorded.
-func (c *rig) stopsWith(p *process, kind string, says ...string) {
+func (c *capture) stopsWith(p *process, kind string, says ...string) {
 	c.t.Helper()
 	p.wantExit(exitStopped)
 	result{args: []string{"run"}, code: p.code(), err: lastError(p.text())}.refuses(c.t, exitStopped, append(says, kind, "cdc resolve")...)
@@ -39,7 +39,7 @@ func lastError(text string) string {
 }
 
 // recopies decides for a new epoch, and asserts that all is well afterwards.
-func (c *rig) recopies() {
+func (c *capture) recopies() {
 	c.t.Helper()
 	c.must("resolve", c.database, "--recopy")
 	p := c.run()
@@ -242,7 +242,7 @@ func TestG2TableMadeLaterIsUntrackedUntilCopied(t *testing.T) {
 
 // recopyTable has a table copied as soon as the log knows of it, which is a
 // moment after status does.
-func (c *rig) recopyTable(table string) {
+func (c *capture) recopyTable(table string) {
 	c.t.Helper()
 	until(c.t, "table "+table+" to be known", func() bool { return c.cdc("resolve", c.database, "--recopy", table).code == 0 })
 }

@@ -24,13 +24,13 @@ func (r result) String() string {
 }
 
 // cdc runs a verb on the folder.
-func (c *rig) cdc(args ...string) result {
+func (c *capture) cdc(args ...string) result {
 	c.t.Helper()
 	return execute(c.t, []string{c.password()}, append(args, "--data", c.data())...)
 }
 
 // must is cdc for a verb that has to succeed; it returns its output.
-func (c *rig) must(args ...string) string {
+func (c *capture) must(args ...string) string {
 	c.t.Helper()
 	r := c.cdc(args...)
 	if r.code != 0 {

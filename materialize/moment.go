@@ -28,11 +28,13 @@ type Moment struct {
 	// Source is the name of the source of an LSN, a GTID or a transaction; empty when it was not given.
 	Source string
 	// Text is the position of an LSN or GTID, or the name of a tag.
-	Text   string
-	Offset changelog.Offset
-	XID    uint64
-	Time   changelog.Micros
-	Ago    time.Duration
+	Text string
+	// Position is that position where it is known already: then Text is only shown.
+	Position changelog.Position
+	Offset   changelog.Offset
+	XID      uint64
+	Time     changelog.Micros
+	Ago      time.Duration
 }
 
 // AtOffset is the moment of an offset.

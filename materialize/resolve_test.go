@@ -169,6 +169,13 @@ func TestResolveOffsetsTagsTransactionsAndPositions(t *testing.T) {
 			t.Errorf("%s is offset %d, want %d", x.moment, got.Cut.Default, x.want)
 		}
 	}
+	known, err := plainPositions{}.Parse("postgres", fmt.Sprint(pos(first, 3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mustResolve(t, log, Moment{Kind: MomentLSN, Source: "shop", Text: "a text that is only shown", Position: known}); got.Cut.Default != first {
+		t.Errorf("a known position is offset %d, want %d", got.Cut.Default, first)
+	}
 	got := mustResolve(t, log, AtOffset(second))
 	if len(got.Sources) != 2 || got.Sources[0].Clock != shop.clock-1000 || got.Sources[0].Position != fmt.Sprint(pos(first, 3)) {
 		t.Errorf("completeness %+v", got.Sources)

@@ -50,9 +50,11 @@ func (r *resolver) atPosition(ctx context.Context, kind string) (changelog.Cut, 
 	if r.positions == nil {
 		return changelog.Cut{}, errNoPositions
 	}
-	p, err := r.positions.Parse(s.Kind, r.moment.Text)
-	if err != nil {
-		return changelog.Cut{}, fmt.Errorf("%w: %q: %w", ErrMoment, r.moment.String(), err)
+	p := r.moment.Position
+	if p == "" {
+		if p, err = r.positions.Parse(s.Kind, r.moment.Text); err != nil {
+			return changelog.Cut{}, fmt.Errorf("%w: %q: %w", ErrMoment, r.moment.String(), err)
+		}
 	}
 	after := func(m *changelog.UnitMeta) bool { return r.positions.After(s.Kind, p, m.Position) }
 	for {

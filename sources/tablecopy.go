@@ -32,7 +32,7 @@ type copies struct {
 
 // TableCopy copies one table in chunks while its changes stream. Each chunk is read at a view of its own, by any goroutine; when the
 // stream has passed everything that the view may hold, the rows are overlaid with the changes that it may lack, and appended
-// between two transactions. So a reader of the log never sees a row go back. docs/decisions/0011 has the argument.
+// between two transactions. So a reader of the log never sees a row go back. docs/decisions/0013 has the argument.
 type TableCopy struct {
 	w *Writer
 
@@ -88,6 +88,23 @@ func (w *Writer) CopyTable(ctx context.Context, t *schema.Table, detail string) 
 	c = &TableCopy{w: w, table: t}
 	w.setCopy(t.ID, c)
 	return c, cursor, nil
+}
+
+// BeginCopies appends one unit with which copies of several tables begin, at the position and time of the commit: what the stream
+// brings of them after it counts, before any chunk has come. Each is then copied through CopyTable. Nothing may be open.
+func (w *Writer) BeginCopies(ctx context.Context, all []*schema.Table, at Commit) error {
+	w.open()
+	w.tx = w.state.Begin()
+	for _, t := range all {
+		t = w.Register(t)
+		w.unit.AddTableState(changelog.TableState{Table: t.ID, State: changelog.TableCopying})
+		if err := w.tx.Truncate(t.ID); err != nil {
+			return errors.Join(err, w.Abort())
+		}
+	}
+	at.Kind = changelog.UnitCopy
+	_, err := w.Commit(ctx, at)
+	return err
 }
 
 // beginCopy appends the unit with which a copy begins. The turn is the caller's.
@@ -276,6 +293,13 @@ func (c *TableCopy) settle() {
 		}
 	}
 	c.again = c.again || c.noted.again
+	c.noted = noted{changes: c.noted.changes[:0]}
+}
+
+// drop forgets the open transaction's changes.
+func (c *TableCopy) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.noted = noted{changes: c.noted.changes[:0]}
 }
 

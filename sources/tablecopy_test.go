@@ -156,8 +156,10 @@ func (r *copyRun) commitTx() {
 				}
 			}
 			rows[id] = row
-			changes = append(changes, Row{Op: changelog.OpUpdate, Table: r.table, Image: changelog.ImageKey,
-				Before: packCopyRow(r.table, id, row, 1), After: packCopyRow(r.table, id, row, sent)})
+			changes = append(changes, Row{
+				Op: changelog.OpUpdate, Table: r.table, Image: changelog.ImageKey,
+				Before: packCopyRow(r.table, id, row, 1), After: packCopyRow(r.table, id, row, sent),
+			})
 		case op == 7 && !taken: // the row moves to another key
 			id := ids[rapid.IntRange(0, len(ids)-1).Draw(r.t, "which")]
 			row := rows[id]
@@ -167,8 +169,10 @@ func (r *copyRun) commitTx() {
 			}
 			delete(rows, id)
 			rows[free] = row
-			changes = append(changes, Row{Op: changelog.OpUpdate, Table: r.table, Image: changelog.ImageKey,
-				Before: packCopyRow(r.table, id, row, 1), After: packCopyRow(r.table, free, row, sent)})
+			changes = append(changes, Row{
+				Op: changelog.OpUpdate, Table: r.table, Image: changelog.ImageKey,
+				Before: packCopyRow(r.table, id, row, 1), After: packCopyRow(r.table, free, row, sent),
+			})
 		case op == 8 && len(ids) > 4:
 			rows = map[int64]copyRow{}
 			changes = append(changes, Row{Op: changelog.OpTruncate, Table: r.table})

@@ -154,6 +154,9 @@ type Row struct {
 	// Before and After are packed in Table's version; nil when there is none. After may have absent columns, which are
 	// completed.
 	Before, After []byte
+	// Patch, when set, makes the new value of an absent column from the old one, where the source sent a difference; ok is false
+	// for a column whose value has not changed. Values are packed.
+	Patch func(column int, old []byte) (new []byte, ok bool, err error)
 }
 
 // Change adds a row change to the open transaction.
@@ -181,30 +184,41 @@ func (w *Writer) complete(r *Row) (after, fromState []byte, err error) {
 	if w.tx == nil {
 		w.tx = w.state.Begin()
 	}
-	change := rowstate.Change{Op: r.Op, Table: r.Table, Image: r.Image, Before: r.Before, After: r.After, Scratch: w.scratch[:0]}
+	change := rowstate.Change{Op: r.Op, Table: r.Table, Image: r.Image, Before: r.Before, After: r.After, Patch: r.Patch, Scratch: w.scratch[:0]}
 	out, fromState, err := w.tx.Apply(change)
-	var missing *rowstate.MissingError
-	if errors.As(err, &missing) && w.isCopying(r.Table.ID) {
-		change.Copying = true
-		if out, fromState, err = w.tx.Apply(change); err == nil {
-			err = w.checkMove(r, out)
-		}
-	}
-	if errors.As(err, &missing) {
-		// Table stays zero: the whole source stops, and must not go on by itself after a restart.
-		return nil, nil, &Stop{TableName: missing.Table, Stop: changelog.Stop{
-			Kind: changelog.StopCorrupt, Detail: missing.Error(),
-			Remedy: "run 'cdc resolve " + w.info.Name + " --recopy' to copy the source again",
-		}}
-	}
 	if err != nil {
-		return nil, nil, err
+		if out, fromState, err = w.lacking(r, change, err); err != nil {
+			return nil, nil, err
+		}
 	}
 	if out == nil {
 		return r.After, nil, nil
 	}
 	w.scratch = out
 	return out, fromState, nil
+}
+
+// lacking decides about a row that lacks columns which the state does not know: of a table whose copy is not complete it may stay so,
+// else the source stops.
+func (w *Writer) lacking(r *Row, change rowstate.Change, err error) (out, fromState []byte, _ error) {
+	var missing *rowstate.MissingError
+	if errors.As(err, &missing) && w.isCopying(r.Table.ID) {
+		change.Copying = true
+		if out, fromState, err = w.tx.Apply(change); err == nil {
+			err = w.checkMove(r, out)
+		}
+		if r.Patch != nil {
+			w.upset(r.Table.ID) // there is nothing to patch yet: chunks being read must be read again
+		}
+	}
+	if errors.As(err, &missing) {
+		// Table stays zero: the whole source stops, and must not go on by itself after a restart.
+		err = &Stop{TableName: missing.Table, Stop: changelog.Stop{
+			Kind: changelog.StopCorrupt, Detail: missing.Error(),
+			Remedy: "run 'cdc resolve " + w.info.Name + " --recopy' to copy the source again",
+		}}
+	}
+	return out, fromState, err
 }
 
 // Truncate adds a truncate to the open transaction.
@@ -362,6 +376,17 @@ func (w *Writer) Abort() error {
 	w.open() // a chunk that is being appended goes first
 	defer w.close()
 	w.endCopies()
+	return w.forget()
+}
+
+// Rollback forgets the open transaction, which the source has rolled back. Copies go on.
+func (w *Writer) Rollback() error {
+	defer w.close()
+	if all := w.copies.Load(); all != nil {
+		for _, c := range all.byTable {
+			c.drop()
+		}
+	}
 	return w.forget()
 }
 

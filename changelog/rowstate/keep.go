@@ -118,7 +118,8 @@ func (s *Store) keepAll(ctx context.Context, id schema.TableID) error {
 		return errors.Join(fmt.Errorf("take table %d from the log: %w", id, err), s.forgetTable(id))
 	}
 	s.mu.Lock()
-	s.whole[id], s.holds[id] = true, true
+	s.whole[id] = true
+	s.hold(id)
 	s.mu.Unlock()
 	s.anyWhole.Store(true)
 	return s.db.Set(wholeKey(id), nil, pebble.NoSync)

@@ -56,6 +56,8 @@ type Store struct {
 	anyColumn bool
 	// anyWhole says that whole is not empty.
 	anyWhole atomic.Bool
+	// anyHeld says that holds is not empty: most sources' rows need no look-up.
+	anyHeld atomic.Bool
 
 	mu        sync.Mutex              // guards the fields below
 	holds     map[schema.TableID]bool // tables that may have a row here; all others need no look-up
@@ -177,14 +179,23 @@ func (s *Store) findTables() error {
 	defer it.Close()
 	for ok := it.First(); ok && len(it.Key()) >= 5; {
 		id := schema.TableID(binary.BigEndian.Uint32(it.Key()[1:]))
-		s.holds[id] = true
+		s.hold(id)
 		ok = it.SeekGE(tablePrefix(spaceRows, id+1))
 	}
 	return it.Error()
 }
 
+// hold notes that the table may have a row here.
+func (s *Store) hold(id schema.TableID) {
+	s.holds[id] = true
+	s.anyHeld.Store(true)
+}
+
 // MayHold reports whether the store or an open transaction may have a row of the table.
 func (s *Store) MayHold(id schema.TableID) bool {
+	if !s.anyHeld.Load() {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.holds[id]

@@ -25,6 +25,8 @@ type Change struct {
 	Before, After []byte
 	// Copying says that the table's copy is not complete: a row that the log does not hold yet may stay in part.
 	Copying bool
+	// Patch, when set, makes the new value of an absent column from the old one; ok is false where that has not changed.
+	Patch func(column int, old []byte) (new []byte, ok bool, err error)
 	// Scratch is memory that the completed row may be written into.
 	Scratch []byte
 }
@@ -168,12 +170,15 @@ func (t *Tx) complete(c Change, row schema.Row) (completed, fromState []byte, er
 		case row.State(i) != schema.Absent:
 			t.builder.Copy(i, row, i)
 		case !before.IsZero() && before.State(i) != schema.Absent:
-			t.builder.Copy(i, before, i)
+			err = t.carry(c.Patch, i, before)
 		case !stored.IsZero() && stored.State(i) != schema.Absent:
-			t.builder.Copy(i, stored, i)
+			err = t.carry(c.Patch, i, stored)
 			t.fromState[i>>3] |= 1 << (i & 7)
 		default:
 			missing = append(missing, c.Table.Columns[i].Name)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("complete column %s of %s: %w", c.Table.Columns[i].Name, c.Table.FullName(), err)
 		}
 	}
 	if missing != nil && !(c.Copying && t.s.keepsAll(c.Table.ID)) {
@@ -184,6 +189,22 @@ func (t *Tx) complete(c Change, row schema.Row) (completed, fromState []byte, er
 		return completed, nil, err // all of it came with the old row
 	}
 	return completed, t.fromState, err
+}
+
+// carry takes a column over from an older row, with the difference that the source sent.
+func (t *Tx) carry(patch func(int, []byte) ([]byte, bool, error), i int, from schema.Row) error {
+	if patch != nil && from.State(i) == schema.Present {
+		value, ok, err := patch(i, from.Value(i))
+		if err != nil {
+			return err
+		}
+		if ok {
+			t.builder.Value(i, value)
+			return nil
+		}
+	}
+	t.builder.Copy(i, from, i)
+	return nil
 }
 
 // storedRow is the row's last known state in the shape of the change's version, or no row.
@@ -372,7 +393,7 @@ func (t *Tx) drop(key []byte) error {
 func (t *Tx) put(key string, row []byte) error {
 	if row != nil {
 		t.s.mu.Lock()
-		t.s.holds[schema.TableID(binary.BigEndian.Uint32([]byte(key)))] = true
+		t.s.hold(schema.TableID(binary.BigEndian.Uint32([]byte(key))))
 		t.s.mu.Unlock()
 	}
 	t.top.rows[key] = row

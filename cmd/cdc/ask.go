@@ -15,7 +15,6 @@ import (
 	"cdc/cmd/cdc/internal/present"
 	"cdc/materialize"
 	"cdc/schema"
-	"cdc/sources/postgres"
 )
 
 // waitFlags say how long a question about the future waits.
@@ -50,45 +49,6 @@ func inOrder(from, to changelog.Offset) error {
 	return &exit.Error{
 		Code: exit.Usage, What: fmt.Sprintf("--from is offset %d, which is later than --to, offset %d", from, to), Remedy: "exchange them",
 	}
-}
-
-// sourcePositions reads and compares the positions of sources for package materialize, which knows none of them.
-type sourcePositions struct{}
-
-var _ materialize.Positions = sourcePositions{}
-
-// Parse implements materialize.Positions.
-func (sourcePositions) Parse(kind, text string) (changelog.Position, error) {
-	if kind != postgres.Kind {
-		return "", fmt.Errorf("a source of kind %q has no LSN", kind)
-	}
-	at, err := postgres.ParseLSN(text)
-	if err != nil {
-		return "", err
-	}
-	return postgres.FormatPosition(postgres.Position{Commit: at, End: at}), nil
-}
-
-// After implements materialize.Positions: a transaction is included when its commit record ends at or before the LSN.
-func (sourcePositions) After(_ string, p, unit changelog.Position) bool {
-	return lsnOf(unit) > lsnOf(p)
-}
-
-// Reached implements materialize.Positions.
-func (sourcePositions) Reached(_ string, p, unit changelog.Position) bool {
-	return lsnOf(unit) >= lsnOf(p)
-}
-
-// Format implements materialize.Positions.
-func (sourcePositions) Format(_ string, p changelog.Position) string { return postgres.PositionText(p) }
-
-// lsnOf is the end of a position; one that cannot be read is before everything.
-func lsnOf(p changelog.Position) postgres.LSN {
-	at, err := postgres.ParsePosition(p)
-	if err != nil {
-		return 0
-	}
-	return at.End
 }
 
 // rowFlags say where rows go.

@@ -15,6 +15,7 @@ import (
 	"cdc/materialize"
 	"cdc/materialize/sql"
 	"cdc/schema"
+	"cdc/sources"
 	"cdc/sources/postgres"
 )
 
@@ -166,10 +167,10 @@ func TestVerbsSayThatThereIsNoLog(t *testing.T) {
 }
 
 func TestDoctorPrintsFindings(t *testing.T) {
-	findings := []postgres.Finding{
-		{Check: "server", Severity: postgres.SeverityOK, Detail: "PostgreSQL 15"},
-		{Check: "held WAL", Severity: postgres.SeverityWarning, Detail: "it may fill the disk", Remedy: "run: ALTER SYSTEM …"},
-		{Check: "publication", Severity: postgres.SeverityProblem, Detail: "the role may not make one", Remedy: "run: GRANT …"},
+	findings := []sources.Finding{
+		{Check: "server", Severity: sources.SeverityOK, Detail: "PostgreSQL 15"},
+		{Check: "held WAL", Severity: sources.SeverityWarning, Detail: "it may fill the disk", Remedy: "run: ALTER SYSTEM …"},
+		{Check: "publication", Severity: sources.SeverityProblem, Detail: "the role may not make one", Remedy: "run: GRANT …"},
 	}
 	var out bytes.Buffer
 	d := &diagnosis{out: &present.Output{Out: &out, Format: present.Table}}

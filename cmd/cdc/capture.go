@@ -65,9 +65,9 @@ func newCapture(app *App, cfg *config.Config, log *disklog.Log) (*capture, error
 		return nil, err
 	}
 	for _, spec := range cfg.Sources {
-		source, err := newSource(spec, log, c.logger)
+		source, err := openDatabase(spec, nil, log.ID(), c.logger)
 		if err != nil {
-			return nil, invalidSource(spec, err)
+			return nil, err
 		}
 		s := &captured{spec: spec, wake: make(chan struct{}, 1), phase: sources.PhaseConnecting, since: time.Now(), idle: make(chan struct{})}
 		close(s.idle)
@@ -193,8 +193,9 @@ func (c *capture) ingest(ctx context.Context, s *captured) (err error) {
 		return errDropped
 	}
 	defer end()
+	kind, _ := kindOf(s.spec.DSN.Kind())
 	state, err := rowstate.Open(ctx, rowstate.Options{
-		Dir: c.stateDir(s.spec.Name), Log: c.log, Source: c.log.Catalog().NextSource(s.spec.Name),
+		Dir: c.stateDir(s.spec.Name), Log: c.log, Source: c.log.Catalog().NextSource(s.spec.Name), AnyColumn: kind.anyColumn,
 	})
 	if err != nil {
 		return errors.Join(context.Cause(ctx), err)
@@ -207,7 +208,7 @@ func (c *capture) ingest(ctx context.Context, s *captured) (err error) {
 	err = sources.Ingest(ctx, sources.IngestOptions{
 		Log:   &sourceLog{Log: c.log, name: s.spec.Name, c: c, changes: c.changes.WithLabelValues(s.spec.Name), units: c.units.WithLabelValues(s.spec.Name)},
 		State: state, Source: s.source, Name: s.spec.Name, Logger: c.logger, MaxClockSkew: s.spec.MaxClockSkew,
-		Phase: s.enter, Unlogged: func(stop *sources.Stop) error { return c.keepStop(s.spec.Name, stop) },
+		Phase: s.enter, Unlogged: func(stop *sources.Stop) error { return c.keepStop(s.spec.Name, s.spec.DSN.Kind(), stop) },
 	})
 	if cause := context.Cause(ctx); cause != nil {
 		return cause

@@ -22,6 +22,7 @@ type captured struct {
 	failure error
 	going   bool // it has copied or streamed in this run
 	final   bool // it does nothing until somebody acts
+	meter   copyMeter
 	reached bool // it has come to where --until-current wanted it
 	dropped bool
 	cancel  context.CancelCauseFunc
@@ -116,6 +117,7 @@ type activity struct {
 	since    time.Time
 	failure  error
 	progress sources.Progress
+	meter    copyMeter
 }
 
 // state is what the source is doing.
@@ -127,8 +129,13 @@ func (s *captured) state() activity {
 	if p == "" || p == sources.PhaseConnecting {
 		p = progress.Phase
 	}
+	if progress.Copy != nil {
+		s.meter.note(time.Now(), progress.Copy.RowsDone)
+	} else {
+		s.meter = copyMeter{}
+	}
 	s.going = s.going || p == sources.PhaseCopying || p == sources.PhaseStreaming
-	return activity{phase: p, since: s.since, failure: s.failure, progress: progress}
+	return activity{phase: p, since: s.since, failure: s.failure, progress: progress, meter: s.meter}
 }
 
 // worked reports whether the source has copied or streamed in this run.

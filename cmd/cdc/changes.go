@@ -123,7 +123,7 @@ func knownTable(ctx context.Context, log *Log, name string, cut changelog.Cut) (
 // listChanges prints the changes. keyOnly says that the condition, if there is one, is about key columns only: then every change of a
 // row is in the list, or none.
 func listChanges(ctx context.Context, a *App, log *Log, out *present.Output, o materialize.ChangesOptions, keyOnly bool) (n int, err error) {
-	list, err := newChangeList(out)
+	list, err := newChangeList(out, unitPositions(log))
 	if err != nil {
 		return 0, err
 	}
@@ -203,16 +203,17 @@ type changeList struct {
 	out       *present.Output
 	record    *present.Record
 	describer describer
+	position  func(*changelog.UnitMeta) string
 	earlier   *earlierRows // nil when old rows are not looked up
 }
 
-func newChangeList(out *present.Output) (*changeList, error) {
+func newChangeList(out *present.Output, position func(*changelog.UnitMeta) string) (*changeList, error) {
 	shape := changeForPrograms
 	if out.Human() {
 		shape = changeForPeople
 	}
 	record, err := out.Record(shape)
-	return &changeList{out: out, record: record}, err
+	return &changeList{out: out, record: record, position: position}, err
 }
 
 // print prints a change; before is the old row when it has been looked up.
@@ -226,7 +227,7 @@ func (l *changeList) print(c *materialize.ChangeRow, before schema.Row) error {
 func (l *changeList) forPeople(c *materialize.ChangeRow, before schema.Row) error {
 	b := l.record.Begin()
 	b.Uint64(0, uint64(c.Offset))
-	b.String(1, positionText(c.Unit.Position))
+	b.String(1, l.position(c.Unit))
 	setTime(b, 2, c.Unit.CommitTime)
 	setNumber(b, 3, c.Unit.XID)
 	if c.Table == nil {
@@ -254,7 +255,7 @@ func (l *changeList) forPrograms(c *materialize.ChangeRow, before schema.Row) er
 	b := l.record.Begin()
 	b.Uint64(0, uint64(c.Offset))
 	b.Uint64(1, uint64(c.Unit.Commit()))
-	b.String(2, positionText(c.Unit.Position))
+	b.String(2, l.position(c.Unit))
 	setTime(b, 3, c.Unit.CommitTime)
 	if c.Table == nil {
 		b.Null(4)

@@ -14,11 +14,12 @@ import (
 type cli struct {
 	globals
 
-	Run     runCmd     `cmd:"" group:"capture" help:"Capture databases into the log."`
-	Status  statusCmd  `cmd:"" group:"capture" help:"Show what is captured and how far."`
-	Resolve resolveCmd `cmd:"" group:"capture" help:"Decide about a source that has stopped."`
-	Drop    dropCmd    `cmd:"" group:"capture" help:"Stop capturing a source and remove what it holds at its server."`
-	Doctor  doctorCmd  `cmd:"" group:"capture" help:"Check whether a database can be captured, before or after."`
+	Run      runCmd      `cmd:"" group:"capture" help:"Capture databases into the log."`
+	Status   statusCmd   `cmd:"" group:"capture" help:"Show what is captured and how far."`
+	Resolve  resolveCmd  `cmd:"" group:"capture" help:"Decide about a source that has stopped."`
+	Snapshot snapshotCmd `cmd:"" group:"capture" help:"Copy a table, for the first time or again."`
+	Drop     dropCmd     `cmd:"" group:"capture" help:"Stop capturing a source and remove what it holds at its server."`
+	Doctor   doctorCmd   `cmd:"" group:"capture" help:"Check whether a database can be captured, before or after."`
 
 	SQL     sqlCmd     `cmd:"" name:"sql" group:"ask" help:"Ask in SQL, at any moment."`
 	At      atCmd      `cmd:"" group:"ask" help:"Print a table as it was at a moment."`

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/present"
@@ -41,8 +42,8 @@ func (c *configCheckCmd) Run(_ context.Context, app *App) error {
 		return err
 	}
 	for _, s := range cfg.Sources {
-		if err := postgresOptions(s, [16]byte{}, app.Logger).Validate(); err != nil {
-			return invalidSource(s, err)
+		if _, err := openDatabase(s, nil, [16]byte{}, slog.New(slog.DiscardHandler)); err != nil {
+			return err
 		}
 	}
 	if err := printConfig(app, cfg); err != nil {

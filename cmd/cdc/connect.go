@@ -5,11 +5,9 @@ import (
 	"errors"
 	"slices"
 
-	"cdc/changelog"
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/sources"
-	"cdc/sources/postgres"
 )
 
 // serverFlags say which databases a verb asks besides the log.
@@ -44,35 +42,24 @@ func (f *serverFlags) servers(a *App, dsn string) ([]config.Source, error) {
 			return dsn != "" && s.DSN != config.DSN(dsn) || f.Name != "" && s.Name != f.Name
 		})
 	}
-	for _, s := range found {
-		if s.DSN.Kind() != config.KindPostgres {
-			return nil, notInBuild("source " + s.Name + ": " + s.DSN.Kind() + "://")
-		}
+	if err := supported(found); err != nil {
+		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, &exit.Error{Code: exit.Usage, What: "there is no database to ask", Where: a.Data, Remedy: "give a DSN: postgres://user@host:port/database"}
+		return nil, &exit.Error{Code: exit.Usage, What: "there is no database to ask", Where: a.Data, Remedy: "give a DSN: " + dsnForms}
 	}
 	return found, nil
 }
 
-// server makes the source of a database, with the names that the log knows for what it has at the server.
-func (a *App) server(spec config.Source, logID [16]byte, info *changelog.SourceInfo) (*postgres.Source, error) {
-	o := postgresOptions(spec, logID, a.Logger)
-	if info != nil {
-		slot, publication := info.Find("slot"), info.Find("publication")
-		o.Slot = slot
-		if publication != slot {
-			o.Publication = publication
+// publicationFor sets the publication that a flag names, which is empty for none of the user's.
+func publicationFor(spec *config.Source, name string) error {
+	if name != "" {
+		if err := config.Fits("publication", spec); err != nil {
+			return err
 		}
 	}
-	source, err := postgres.New(o)
-	if err != nil {
-		return nil, &exit.Error{Code: exit.Usage, What: err.Error(), Where: "source " + spec.Name, Err: err}
-	}
-	for _, warning := range source.Warnings() {
-		a.Logger.Warn(warning, "source", spec.Name)
-	}
-	return source, nil
+	spec.Publication = name
+	return nil
 }
 
 // reached gives an error of asking a server its code: what has no better one means that the server cannot be reached.

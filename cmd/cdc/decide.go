@@ -15,6 +15,7 @@ import (
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/schema"
+	"cdc/sources"
 )
 
 // Actions of decisions.
@@ -65,9 +66,11 @@ func appendDecision(ctx context.Context, log *disklog.Log, r client.ResolveReque
 	}
 	var table schema.TableID
 	if r.Table != "" {
-		if table, err = tableNamed(log, info.Name, r.Table); err != nil {
+		t, err := tableNamed(log, info.Name, r.Table)
+		if err != nil {
 			return err
 		}
+		table = t.ID
 	}
 	if r.Action == actionAcceptGap && len(openStops(log.Catalog(), info)) == 0 {
 		return &exit.Error{Code: exit.Usage, What: "source " + info.Name + " is in no named stop", Remedy: "'cdc status' shows its stops; --recopy copies it again without one"}
@@ -95,23 +98,32 @@ func sourceNamed(catalog *changelog.Catalog, name string) (changelog.SourceInfo,
 	return changelog.SourceInfo{}, &exit.Error{Code: exit.Usage, What: fmt.Sprintf("there is no source %q", name), Remedy: remedy}
 }
 
-// tableNamed is the source's table of that name: schema.table, or the table's own name where it is unique. One that the source has
-// dropped does not count, as another may have its name by now.
-func tableNamed(log *disklog.Log, source, name string) (schema.TableID, error) {
+// tableNamed is the source's table of that name, or that of any source when none is given: schema.table, or the table's own name
+// where it is unique. One that the source has dropped does not count, as another may have its name by now.
+func tableNamed(log changelog.Log, source, name string) (*schema.Table, error) {
 	var found []*schema.Table
 	for _, t := range log.Catalog().TablesAt(log.Bounds().Next - 1) {
 		full := tableName(t.Table)
-		if t.Table.Source == source && t.State.State != changelog.TableDropped && (name == t.Table.Name || name == full || name == source+"."+full) {
+		named := name == t.Table.Name || name == full || name == t.Table.Source+"."+full
+		if named && t.State.State != changelog.TableDropped && (source == "" || t.Table.Source == source) {
 			found = append(found, t.Table)
 		}
 	}
 	switch len(found) {
 	case 0:
-		return 0, &exit.Error{Code: exit.Usage, What: fmt.Sprintf("source %s has no table %s", source, name), Remedy: "'cdc tables' lists what the log holds"}
+		what := "no source has a table " + name
+		if source != "" {
+			what = fmt.Sprintf("source %s has no table %s", source, name)
+		}
+		return nil, &exit.Error{Code: exit.Usage, What: what, Remedy: "'cdc tables' lists what the log holds"}
 	case 1:
-		return found[0].ID, nil
+		return found[0], nil
 	}
-	return 0, &exit.Error{Code: exit.Usage, What: fmt.Sprintf("%s could mean %s or %s", name, tableName(found[0]), tableName(found[1])), Remedy: "name it with its schema"}
+	one, other, remedy := tableName(found[0]), tableName(found[1]), "name it with its schema"
+	if found[0].Source != found[1].Source {
+		one, other, remedy = found[0].Source+"."+one, found[1].Source+"."+other, "name it with its source and schema"
+	}
+	return nil, &exit.Error{Code: exit.Usage, What: fmt.Sprintf("%s could mean %s or %s", name, one, other), Remedy: remedy}
 }
 
 // appendDrop records that the source was dropped, if the log knows it, and forgets what is derived from it.
@@ -135,17 +147,19 @@ func (c *capture) Tag(ctx context.Context, r client.TagRequest) error {
 	return appendTag(ctx, c.log, r)
 }
 
-// Resolve implements server.Run: the source goes on at once.
+// Resolve implements server.Run: the source goes on at once. One that streams finds a decision about a table by itself and need not
+// be interrupted for it.
 func (c *capture) Resolve(ctx context.Context, r client.ResolveRequest) error {
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	if err := appendDecision(ctx, c.log, r); err != nil {
 		return err
 	}
-	if s := c.find(r.Source); s != nil {
-		return s.interrupt(ctx, errRestart)
+	s := c.find(r.Source)
+	if s == nil || r.Table != "" && s.state().phase == sources.PhaseStreaming {
+		return nil
 	}
-	return nil
+	return s.interrupt(ctx, errRestart)
 }
 
 func (c *capture) find(name string) *captured {
@@ -226,7 +240,7 @@ func tidyServer(ctx context.Context, app *App, spec config.Source, log changelog
 		e.Code = exit.Unreachable
 	}
 	e.Where = "source " + spec.Name
-	e.Remedy = strings.TrimPrefix(e.Remedy+"; 'cdc drop "+spec.Name+" --force' forgets it here and leaves its slot at the server", "; ")
+	e.Remedy = strings.TrimPrefix(e.Remedy+"; 'cdc drop "+spec.Name+" --force' forgets it here and leaves at the server what it holds there", "; ")
 	e.Err = err
 	return &e
 }

@@ -118,7 +118,11 @@ func settingsTable(docs []config.Doc) string {
 		if d.List {
 			flag += ", repeated"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %s |\n", d.Key, flag, d.Variable, code(d.Default), strings.ReplaceAll(d.Help, "|", "\\|"))
+		help := d.Help
+		if d.Only != "" {
+			help += " Of " + d.Only + " only."
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %s |\n", d.Key, flag, d.Variable, code(d.Default), strings.ReplaceAll(help, "|", "\\|"))
 	}
 	return b.String()
 }

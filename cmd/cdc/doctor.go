@@ -8,7 +8,7 @@ import (
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/cmd/cdc/internal/present"
 	"cdc/schema"
-	"cdc/sources/postgres"
+	"cdc/sources"
 )
 
 // doctorCmd checks whether databases can be captured.
@@ -22,7 +22,7 @@ type doctorCmd struct {
 
 // Help describes the verb with examples.
 func (doctorCmd) Help() string {
-	return `Checks settings, privileges, identities, slots and publications, and changes nothing. Each finding that needs something comes with the statement that mends it. The exit code is 5 when something stands in the way.
+	return `Checks settings, privileges, identities and what capture holds at the server, and changes nothing. Each finding that needs something comes with the statement that mends it. The exit code is 5 when something stands in the way.
 
 Examples:
 
@@ -52,7 +52,9 @@ func (c *doctorCmd) Run(ctx context.Context, a *App) error {
 			spec.Tables = c.Tables
 		}
 		if c.Publication != "" {
-			spec.Publication = c.Publication
+			if err := publicationFor(&spec, c.Publication); err != nil {
+				return out.close(err)
+			}
 		}
 		if err := d.examine(ctx, a, spec); err != nil {
 			return out.close(err)
@@ -72,7 +74,7 @@ type diagnosis struct {
 }
 
 func (d *diagnosis) examine(ctx context.Context, a *App, spec config.Source) error {
-	source, err := a.server(spec, a.logID(), nil)
+	source, err := openDatabase(spec, nil, a.logID(), a.Logger)
 	if err != nil {
 		return err
 	}
@@ -95,13 +97,13 @@ func (a *App) logID() [16]byte {
 	return log.ID()
 }
 
-func (d *diagnosis) print(source string, f *postgres.Finding) error {
+func (d *diagnosis) print(source string, f *sources.Finding) error {
 	switch f.Severity {
-	case postgres.SeverityProblem:
+	case sources.SeverityProblem:
 		d.problems++
-	case postgres.SeverityWarning:
+	case sources.SeverityWarning:
 		d.warnings++
-	case postgres.SeverityOK:
+	case sources.SeverityOK:
 	}
 	if d.out.Human() {
 		return d.forPeople(f)
@@ -120,15 +122,15 @@ func (d *diagnosis) print(source string, f *postgres.Finding) error {
 	return d.record.End()
 }
 
-func (d *diagnosis) forPeople(f *postgres.Finding) error {
+func (d *diagnosis) forPeople(f *sources.Finding) error {
 	s := d.out.Style
 	sign := s.Green("✓")
 	switch f.Severity {
-	case postgres.SeverityProblem:
+	case sources.SeverityProblem:
 		sign = s.Red("✗")
-	case postgres.SeverityWarning:
+	case sources.SeverityWarning:
 		sign = s.Yellow("⚠")
-	case postgres.SeverityOK:
+	case sources.SeverityOK:
 	}
 	text := fmt.Sprintf(" %s %s: %s\n", sign, s.Bold(present.Clean(f.Check)), present.Clean(f.Detail))
 	if f.Remedy != "" {

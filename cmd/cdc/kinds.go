@@ -1,89 +1,167 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"cdc/changelog"
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
+	"cdc/materialize"
 	"cdc/sources"
+	"cdc/sources/mysql"
 	"cdc/sources/postgres"
 )
 
-// postgresOptions are the source's settings as its package takes them.
-func postgresOptions(spec config.Source, logID [16]byte, logger *slog.Logger) postgres.Options {
-	return postgres.Options{
-		DSN: string(spec.DSN), Password: postgres.Secret(spec.Password), Name: spec.Name, Tables: spec.Tables, AppendOnly: spec.AppendOnly,
+// kind is a kind of database: how one is opened and what its positions mean. What else there is to ask of one, sources.Database says.
+type kind struct {
+	// open makes the source of a DSN, and does not connect. Where info is given, the source goes by the names that the log knows
+	// for what it has at its server.
+	open func(spec *config.Source, info *changelog.SourceInfo, logID [16]byte, logger *slog.Logger) (sources.Database, error)
+	// moment is how a person writes a position.
+	moment materialize.MomentKind
+	text   func(changelog.Position) string
+	// parse, after and reached are materialize.Positions of the kind.
+	parse          func(text string) (changelog.Position, error)
+	after, reached func(p, unit changelog.Position) bool
+	// tail says how a database of the kind is followed without a log.
+	tail string
+	// anyColumn says that a source may leave any unchanged column out of a change.
+	anyColumn bool
+}
+
+// kindOf is the kind of that name, as DSNs and the log have it.
+func kindOf(name string) (kind, bool) {
+	switch name {
+	case postgres.Kind:
+		return kind{
+			open: openPostgres, moment: materialize.MomentLSN, text: postgres.PositionText, tail: "through a temporary slot",
+			parse: postgres.ParseMoment, after: postgres.After, reached: postgres.Reached,
+		}, true
+	case mysql.Kind:
+		return kind{
+			open: openMySQL, moment: materialize.MomentGTID, text: mysql.PositionText, tail: "as a replica does", anyColumn: true,
+			parse: mysql.ParseMoment, after: mysql.After, reached: mysql.Reached,
+		}, true
+	}
+	return kind{}, false
+}
+
+func openPostgres(spec *config.Source, info *changelog.SourceInfo, logID [16]byte, logger *slog.Logger) (sources.Database, error) {
+	o := postgres.Options{
+		DSN: string(spec.DSN), Password: spec.Password, Name: spec.Name, Tables: spec.Tables, AppendOnly: spec.AppendOnly,
 		Publication: spec.Publication, Slot: spec.Slot, CopyReaders: spec.CopyReaders, MaxHeldWAL: spec.MaxHeldWAL,
 		LogID: logID, Logger: logger,
 	}
-}
-
-// newSource makes the source of a DSN. It does not connect.
-func newSource(spec config.Source, log changelog.Log, logger *slog.Logger) (sources.Source, error) {
-	switch kind := spec.DSN.Kind(); kind {
-	case config.KindPostgres:
-		source, err := postgres.New(postgresOptions(spec, log.ID(), logger))
-		if err != nil {
-			return nil, err
-		}
-		for _, warning := range source.Warnings() {
-			logger.Warn(warning, "source", spec.Name)
-		}
-		return source, nil
-	default:
-		return nil, fmt.Errorf("there is no source for %q", kind)
-	}
-}
-
-// invalidSource says that the settings of a source do not go together.
-func invalidSource(spec config.Source, err error) error {
-	return &exit.Error{Code: exit.Usage, What: err.Error(), Where: "source " + spec.Name, Remedy: "'cdc config check' shows every setting with its origin", Err: err}
-}
-
-// dropSource removes what a source holds at its server.
-func dropSource(ctx context.Context, spec config.Source, log changelog.Log, logger *slog.Logger) error {
-	source, err := postgres.New(postgresOptions(spec, log.ID(), logger))
-	if err != nil {
-		return invalidSource(spec, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, dropTimeout)
-	defer cancel()
-	dropped, err := source.Drop(ctx)
-	for tries := 0; inUseAtServer(err) && tries < dropTries; tries++ {
-		// The session of the capture that has just been ended may live for a moment longer.
-		if err = sources.Pause(ctx, dropPause); err == nil {
-			dropped, err = source.Drop(ctx)
+	if info != nil {
+		o.Slot = info.Find("slot")
+		if publication := info.Find("publication"); publication != o.Slot {
+			o.Publication = publication
 		}
 	}
-	if err != nil {
-		return err
+	return postgres.New(o)
+}
+
+func openMySQL(spec *config.Source, _ *changelog.SourceInfo, logID [16]byte, logger *slog.Logger) (sources.Database, error) {
+	return mysql.New(mysql.Options{
+		DSN: string(spec.DSN), Password: mysql.Secret(spec.Password), Name: spec.Name, Tables: spec.Tables, CopyReaders: spec.CopyReaders,
+		CopyRowsPerSecond: spec.CopyRowsPerSecond, ServerID: spec.ServerID, LogID: logID, Logger: logger,
+	})
+}
+
+// dsnForms are the forms of DSNs, for people.
+const dsnForms = "postgres://user@host:port/database or mysql://user@host:port/database"
+
+// supported refuses sources of a kind that this build does not know.
+func supported(specs []config.Source) error {
+	for i := range specs {
+		if _, ok := kindOf(specs[i].DSN.Kind()); !ok {
+			return notInBuild("source " + specs[i].Name + ": " + specs[i].DSN.Kind() + "://")
+		}
 	}
-	logger.Info("source is dropped", "source", spec.Name, "removed", dropped)
 	return nil
 }
 
-const (
-	// dropTimeout bounds how long a server that does not answer keeps a source from being dropped.
-	dropTimeout = 30 * time.Second
-	// dropTries is how often a slot in use is tried again, dropPause the time between.
-	dropTries = 20
-	dropPause = 250 * time.Millisecond
-)
-
-func inUseAtServer(err error) bool {
-	var unfit *sources.Unfit
-	return errors.As(err, &unfit)
+func notInBuild(what string) error {
+	return &exit.Error{Code: exit.Build, What: what + ": not in this build", Remedy: "this version captures PostgreSQL, MySQL and MariaDB into the log; 'cdc run --help' shows what there is"}
 }
 
-// positionText is a source's position for people, empty when there is none.
-func positionText(p changelog.Position) string {
-	if p == "" {
-		return ""
+// openDatabase makes the source of a database and says what there is to know about its options. It does not connect.
+func openDatabase(spec config.Source, info *changelog.SourceInfo, logID [16]byte, logger *slog.Logger) (sources.Database, error) {
+	k, ok := kindOf(spec.DSN.Kind())
+	if !ok {
+		return nil, supported([]config.Source{spec})
 	}
-	return postgres.PositionText(p)
+	source, err := k.open(&spec, info, logID, logger)
+	if err != nil {
+		return nil, &exit.Error{
+			Code: exit.Usage, What: err.Error(), Where: "source " + spec.Name, Remedy: "'cdc config check' shows every setting with its origin", Err: err,
+		}
+	}
+	for _, warning := range source.Warnings() {
+		logger.Warn(warning, "source", spec.Name)
+	}
+	return source, nil
+}
+
+// positionText is a position of a source of the kind for people, empty when there is none.
+func positionText(kind string, p changelog.Position) string {
+	k, ok := kindOf(kind)
+	switch {
+	case p == "":
+		return ""
+	case !ok:
+		return fmt.Sprintf("%x", string(p))
+	}
+	return k.text(p)
+}
+
+// tailMeans says how a database of the kind is followed without a log.
+func tailMeans(name string) string {
+	k, _ := kindOf(name)
+	return k.tail
+}
+
+// unitPositions writes the positions of a log's units for people. The kind of a source never changes.
+func unitPositions(log changelog.Log) func(*changelog.UnitMeta) string {
+	kinds := map[changelog.SourceID]string{}
+	return func(u *changelog.UnitMeta) string {
+		if _, known := kinds[u.Source]; !known {
+			for _, info := range log.Catalog().Sources() {
+				kinds[info.ID] = info.Kind
+			}
+		}
+		return positionText(kinds[u.Source], u.Position)
+	}
+}
+
+// sourcePositions reads and compares the positions of sources for package materialize, which knows none of them.
+type sourcePositions struct{}
+
+var _ materialize.Positions = sourcePositions{}
+
+// Parse implements materialize.Positions.
+func (sourcePositions) Parse(kind, text string) (changelog.Position, error) {
+	k, ok := kindOf(kind)
+	if !ok {
+		return "", fmt.Errorf("this build reads no positions of a source of kind %q", kind)
+	}
+	return k.parse(text)
+}
+
+// After implements materialize.Positions.
+func (sourcePositions) After(kind string, p, unit changelog.Position) bool {
+	k, ok := kindOf(kind)
+	return ok && k.after(p, unit)
+}
+
+// Reached implements materialize.Positions.
+func (sourcePositions) Reached(kind string, p, unit changelog.Position) bool {
+	k, ok := kindOf(kind)
+	return ok && k.reached(p, unit)
+}
+
+// Format implements materialize.Positions.
+func (sourcePositions) Format(kind string, p changelog.Position) string {
+	return orNone(positionText(kind, p))
 }

@@ -65,14 +65,14 @@ const phaseDropped = "dropped"
 func sourceStatus(log *disklog.Log, info changelog.SourceInfo) client.Source {
 	at := log.Catalog().Progress(info.ID)
 	s := client.Source{
-		Name: info.Name, Kind: info.Kind, Phase: phaseNotRunning, Epoch: info.Epoch, Position: positionText(at.Position), Offset: at.Commit,
+		Name: info.Name, Kind: info.Kind, Phase: phaseNotRunning, Epoch: info.Epoch, Position: positionText(info.Kind, at.Position), Offset: at.Commit,
 		LagSeconds: -1, LagBytes: -1, HeldBytes: -1, Stops: openStops(log.Catalog(), info),
 	}
 	if at.Clock != 0 {
 		s.Clock = at.Clock.Time()
 	}
 	tables, untracked := tablesOf(log, info.Name)
-	s.Tables, s.Untracked = len(tables), untracked
+	s.Tables, s.Untracked, s.Copying = len(tables), untracked, copyingOf(log, info.Name)
 	if len(s.Stops) > 0 && s.Stops[0].Table == "" {
 		s.Phase = string(sources.PhaseStopped)
 	}
@@ -105,6 +105,16 @@ func tablesOf(log *disklog.Log, source string) (captured []*schema.Table, untrac
 		}
 	}
 	return captured, untracked
+}
+
+// copyingOf are the source's tables of which the log holds a part, as their copy is not complete.
+func copyingOf(log *disklog.Log, source string) (names []string) {
+	for _, t := range log.Catalog().TablesAt(log.Bounds().Next - 1) {
+		if t.Table.Source == source && t.State.State == changelog.TableCopying {
+			names = append(names, tableName(t.Table))
+		}
+	}
+	return names
 }
 
 func tableName(t *schema.Table) string { return t.Schema + "." + t.Name }
@@ -186,15 +196,18 @@ func (c *capture) addProgress(out *client.Source, s *captured) {
 	if failure != nil {
 		out.Error = failure.Error()
 	}
-	out.Received, out.LagBytes, out.HeldBytes = positionText(progress.Received), progress.LagBytes, progress.HeldBytes
+	out.Received, out.LagBytes, out.HeldBytes = positionText(out.Kind, progress.Received), progress.LagBytes, progress.HeldBytes
 	out.LagSeconds = lagSeconds(phase, progress, out.Clock)
 	out.Untracked = progress.Untracked
 	var stop *sources.Stop
 	if errors.As(failure, &stop) && len(out.Stops) == 0 {
 		out.Stops = []client.Stop{{Kind: string(stop.Kind), Table: stop.TableName, Detail: stop.Detail, Remedy: stop.Remedy, At: stop.At.Time()}}
 	}
-	if p := progress.Copy; p != nil && phase == sources.PhaseCopying {
-		out.Copy = &client.Copy{Tables: p.Tables, TablesDone: p.TablesDone, Rows: p.RowsDone, RowsEstimated: p.RowsEstimated, Bytes: p.BytesDone, Table: p.Current}
+	if p := progress.Copy; p != nil && (phase == sources.PhaseCopying || phase == sources.PhaseStreaming) {
+		out.Copy = &client.Copy{
+			Tables: p.Tables, TablesDone: p.TablesDone, Rows: p.RowsDone, RowsEstimated: p.RowsEstimated, Bytes: p.BytesDone, Table: p.Current,
+			RowsPerSecond: now.meter.rate(), SecondsLeft: now.meter.left(p.RowsEstimated),
+		}
 	}
 }
 

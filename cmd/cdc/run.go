@@ -27,24 +27,26 @@ import (
 
 // runCmd captures databases into the log. Flags that are settings are read by package config, which knows where each came from.
 type runCmd struct {
-	DSN  []string `arg:"" optional:"" sep:"none" help:"Databases to capture: postgres://user@host:port/database. Without any, the folder's own sources go on."`
+	DSN  []string `arg:"" optional:"" sep:"none" help:"Databases to capture: postgres://user@host:port/database or mysql://user@host:port/database. Without any, the folder's own sources go on."`
 	File string   `name:"config" short:"c" env:"CDC_CONFIG" placeholder:"FILE" help:"Configuration file; its sources are added to the DSNs."`
 	Name []string `sep:"none" placeholder:"NAME" help:"Name of a source, once for each DSN and in their order; by default its database's name."`
 	Sink []string `sep:"none" placeholder:"URL" help:"Where changes are published as well: kafka://host:port or file:DIR."`
 
 	UntilCurrent bool `help:"Exit 0 once everything committed at the sources when this started is durable."`
 
-	Tables       []string `sep:"none" env:"CDC_TABLES" placeholder:"PATTERN" help:"Tables to capture: [source.]schema.table with * and ?, a leading ! excludes; repeat the flag for more. By default all that the role may read."`
-	AppendOnly   []string `sep:"none" env:"CDC_APPEND_ONLY" placeholder:"PATTERN" help:"Tables without an identity of which only inserts and truncates are captured."`
-	Publication  string   `env:"CDC_PUBLICATION" placeholder:"NAME" help:"Publication to use as it is, instead of one of our own."`
-	Slot         string   `env:"CDC_SLOT" placeholder:"NAME" help:"Name of the replication slot, instead of cdc_<source>_<log id>."`
-	CopyReaders  string   `env:"CDC_COPY_READERS" placeholder:"N" help:"Connections that copy tables side by side at first (2)."`
-	MaxHeldWAL   string   `name:"max-held-wal" env:"CDC_MAX_HELD_WAL" placeholder:"SIZE" help:"Held-back WAL above which cdc drops its own slot and stops with GAP; by default never."`
-	MaxClockSkew string   `env:"CDC_MAX_CLOCK_SKEW" placeholder:"TIME" help:"How far a commit's time may be ahead of the source's clock and be believed (60s)."`
-	HTTP         string   `name:"http" env:"CDC_HTTP" placeholder:"ADDRESS" help:"Address of /metrics, /healthz, /readyz and /status, or off (127.0.0.1:7070)."`
-	MinFreeDisk  string   `env:"CDC_MIN_FREE_DISK" placeholder:"SIZE" help:"Free disk space below which cdc does not start (512MiB)."`
-	SegmentSize  string   `env:"CDC_SEGMENT_SIZE" placeholder:"SIZE" help:"Size of the log's files (128MiB)."`
-	ReadyLag     string   `env:"CDC_READY_LAG" placeholder:"TIME" help:"Lag above which /readyz says no (60s)."`
+	Tables            []string `sep:"none" env:"CDC_TABLES" placeholder:"PATTERN" help:"Tables to capture: [source.]schema.table with * and ?, a leading ! excludes; repeat the flag for more. By default all that the role may read."`
+	AppendOnly        []string `sep:"none" env:"CDC_APPEND_ONLY" placeholder:"PATTERN" help:"Tables without an identity of which only inserts and truncates are captured."`
+	Publication       string   `env:"CDC_PUBLICATION" placeholder:"NAME" help:"Publication to use as it is, instead of one of our own."`
+	Slot              string   `env:"CDC_SLOT" placeholder:"NAME" help:"Name of the replication slot, instead of cdc_<source>_<log id>."`
+	CopyReaders       string   `env:"CDC_COPY_READERS" placeholder:"N" help:"Connections that copy tables side by side at first (2)."`
+	CopyRowsPerSecond string   `env:"CDC_COPY_ROWS_PER_SECOND" placeholder:"N" help:"Rows a second that copies in chunks read at most (no limit)."`
+	ServerID          string   `name:"server-id" env:"CDC_SERVER_ID" placeholder:"N" help:"Number under which cdc reads a MySQL server's binlog; by default one is chosen."`
+	MaxHeldWAL        string   `name:"max-held-wal" env:"CDC_MAX_HELD_WAL" placeholder:"SIZE" help:"Held-back WAL above which cdc drops its own slot and stops with GAP; by default never."`
+	MaxClockSkew      string   `env:"CDC_MAX_CLOCK_SKEW" placeholder:"TIME" help:"How far a commit's time may be ahead of the source's clock and be believed (60s)."`
+	HTTP              string   `name:"http" env:"CDC_HTTP" placeholder:"ADDRESS" help:"Address of /metrics, /healthz, /readyz and /status, or off (127.0.0.1:7070)."`
+	MinFreeDisk       string   `env:"CDC_MIN_FREE_DISK" placeholder:"SIZE" help:"Free disk space below which cdc does not start (512MiB)."`
+	SegmentSize       string   `env:"CDC_SEGMENT_SIZE" placeholder:"SIZE" help:"Size of the log's files (128MiB)."`
+	ReadyLag          string   `env:"CDC_READY_LAG" placeholder:"TIME" help:"Lag above which /readyz says no (60s)."`
 }
 
 // Help describes the verb with examples.
@@ -56,6 +58,7 @@ Examples:
 	cdc run postgres://cdc@db.example/shop
 	cdc run postgres://cdc@db.example/shop --tables 'public.*' --tables '!public.audit_*'
 	cdc run postgres:///shop postgres:///billing --name shop --name bills
+	cdc run postgres://cdc@db.example/shop mysql://cdc@db2.example/billing
 	cdc run -c cdc.yaml --data /var/lib/cdc
 	cdc run
 	cdc run --until-current`
@@ -136,19 +139,10 @@ func (r *runCmd) load(app *App) (*config.Config, error) {
 	if len(cfg.Sources) == 0 {
 		return nil, &exit.Error{
 			Code: exit.Usage, What: "there is nothing to capture", Where: app.Data,
-			Remedy: "give a DSN: 'cdc run postgres://user@host/database', or a file with -c; 'cdc demo' needs neither",
+			Remedy: "give a DSN: 'cdc run postgres://user@host/database' or mysql://…, or a file with -c; 'cdc demo' needs neither",
 		}
 	}
-	for _, s := range cfg.Sources {
-		if s.DSN.Kind() != config.KindPostgres {
-			return nil, notInBuild("source " + s.Name + ": " + s.DSN.Kind() + "://")
-		}
-	}
-	return cfg, nil
-}
-
-func notInBuild(what string) error {
-	return &exit.Error{Code: exit.Build, What: what + ": not in this build", Remedy: "this version captures PostgreSQL into the log; 'cdc run --help' shows what there is"}
+	return cfg, supported(cfg.Sources)
 }
 
 // prepareFolder makes the folder and makes sure that there is space to start.

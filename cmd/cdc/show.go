@@ -111,7 +111,7 @@ type shower struct {
 // show prints the transaction that holds the offset. It holds the first changes back to look their old rows up at once.
 func (s *shower) show(ctx context.Context, log *Log, at changelog.Offset) (changelog.UnitMeta, error) {
 	if !s.out.Human() {
-		list, err := newChangeList(s.out)
+		list, err := newChangeList(s.out, unitPositions(log))
 		if err != nil {
 			return s.unit, err
 		}
@@ -203,6 +203,6 @@ func (s *shower) head(log *Log, u *changelog.UnitMeta) error {
 		}
 	}
 	_, err := fmt.Fprintf(s.out.Out, "%s\ncommitted %s at %s = offset %d\n\n", s.style.Yellow(what+" of "+present.Clean(source)),
-		timeText(u.CommitTime), positionText(u.Position), u.Commit())
+		timeText(u.CommitTime), unitPositions(log)(u), u.Commit())
 	return err
 }

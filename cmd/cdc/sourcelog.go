@@ -68,11 +68,11 @@ type keptStop struct {
 
 // keepStop adds a stop to stops.jsonl. It is a record for the operator: whether the source may go on is found out anew on every
 // start, as what caused it lies outside the log.
-func (c *capture) keepStop(source string, stop *sources.Stop) (err error) {
+func (c *capture) keepStop(source, kind string, stop *sources.Stop) (err error) {
 	c.stopsFile.Lock()
 	defer c.stopsFile.Unlock()
 	line, err := json.Marshal(keptStop{
-		Source: source, Kind: string(stop.Kind), Table: stop.TableName, Position: positionText(stop.Position), Detail: stop.Detail,
+		Source: source, Kind: string(stop.Kind), Table: stop.TableName, Position: positionText(kind, stop.Position), Detail: stop.Detail,
 		Remedy: stop.Remedy, At: stop.At.Time(),
 	})
 	if err != nil {

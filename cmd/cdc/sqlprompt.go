@@ -177,7 +177,7 @@ func (p *prompter) describe(ctx context.Context, name string) (err error) {
 		return err
 	}
 	if name == "" {
-		n, err := printTables(ctx, log, p.out, moment.Cut)
+		n, err := printTables(ctx, log, p.out, moment.Cut, copiesOf(ctx, log))
 		if err != nil {
 			return err
 		}

@@ -152,10 +152,17 @@ func writeSource(b *strings.Builder, style present.Style, s *client.Source) {
 		line("tables", "%d captured, %d untracked", s.Tables, len(s.Untracked))
 	}
 	if s.Received != "" {
-		line("source", "at %s, log behind by %s and %s, WAL held for us %s", s.Received, secondsText(s.LagSeconds), quantity(s.LagBytes), quantity(s.HeldBytes))
+		held := ""
+		if s.HeldBytes >= 0 || s.Kind == config.KindPostgres {
+			held = ", WAL held for us " + quantity(s.HeldBytes)
+		}
+		line("source", "at %s, log behind by %s and %s%s", s.Received, secondsText(s.LagSeconds), quantity(s.LagBytes), held)
 	}
 	if c := s.Copy; c != nil {
-		line("copy", "%d of %d tables, %d of about %d rows, %s: %s", c.TablesDone, c.Tables, c.Rows, c.RowsEstimated, quantity(c.Bytes), c.Table)
+		line("copy", "%d of %d tables, %s, %s: %s", c.TablesDone, c.Tables, copyText(c), quantity(c.Bytes), c.Table)
+	}
+	for _, table := range s.Copying {
+		line("copying", "%s", table)
 	}
 	for _, table := range s.Untracked {
 		line("untracked", "%s", table)
@@ -173,6 +180,18 @@ func writeSource(b *strings.Builder, style present.Style, s *client.Source) {
 	if s.Error != "" && len(s.Stops) == 0 {
 		line("error", "%s", s.Error)
 	}
+}
+
+// copyText is how many rows have been copied, how fast, and how long the rest takes.
+func copyText(c *client.Copy) string {
+	text := fmt.Sprintf("%d of about %d rows", c.Rows, c.RowsEstimated)
+	if c.RowsPerSecond > 0 {
+		text += fmt.Sprintf(", %.0f rows/s", c.RowsPerSecond)
+	}
+	if c.SecondsLeft >= 0 {
+		text += ", about " + secondsText(c.SecondsLeft) + " left"
+	}
+	return text
 }
 
 func orNone(text string) string {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"cdc/changelog"
+	"cdc/cmd/cdc/internal/client"
 	"cdc/cmd/cdc/internal/present"
 	"cdc/materialize"
 	"cdc/schema"
@@ -59,14 +60,18 @@ func (c *tablesCmd) Run(ctx context.Context, a *App) (err error) {
 	if err != nil {
 		return err
 	}
-	n, err := printTables(ctx, log, &out.Output, moment.Cut)
+	var copies map[string]*client.Copy
+	if c.AsOf == "now" {
+		copies = copiesOf(ctx, log)
+	}
+	n, err := printTables(ctx, log, &out.Output, moment.Cut, copies)
 	if err := out.close(err); err != nil {
 		return err
 	}
 	return out.Footer("(%s) as of %s", counted(n, "table"), diffMoment(moment))
 }
 
-func printTables(ctx context.Context, log *Log, out *present.Output, cut changelog.Cut) (int, error) {
+func printTables(ctx context.Context, log *Log, out *present.Output, cut changelog.Cut, copies map[string]*client.Copy) (int, error) {
 	shape := tableForPrograms
 	if out.Human() {
 		shape = tableForPeople
@@ -94,7 +99,7 @@ func printTables(ctx context.Context, log *Log, out *present.Output, cut changel
 		b.String(3, t.Table.Identity.String())
 		b.String(4, strings.Join(keyNames(t.Table), ", "))
 		b.Int(5, int64(len(t.Table.Columns)))
-		b.String(6, tableNote(&t))
+		b.String(6, tableNote(&t, copies[t.Table.Source]))
 		if !out.Human() {
 			setNumber(b, 7, uint64(t.KnownFrom))
 			setNumber(b, 8, uint64(t.StateSince))
@@ -145,8 +150,30 @@ func keyNames(t *schema.Table) (names []string) {
 	return names
 }
 
-func tableNote(t *changelog.TableAt) string {
+// copiesOf is how far the running capture's copies are, by source. Without one, or when it does not say, nothing is known of them.
+func copiesOf(ctx context.Context, log *Log) map[string]*client.Copy {
+	if log.Live == nil {
+		return nil
+	}
+	status, err := log.Live.Status(ctx)
+	if err != nil {
+		return nil
+	}
+	copies := map[string]*client.Copy{}
+	for _, s := range status.Sources {
+		copies[s.Name] = s.Copy
+	}
+	return copies
+}
+
+// quotes are those around names in the words of a source.
+var quotes = strings.NewReplacer("`", "", `"`, "")
+
+func tableNote(t *changelog.TableAt, copied *client.Copy) string {
 	var notes []string
+	if copied != nil && t.State.State == changelog.TableCopying && quotes.Replace(copied.Table) == tableName(t.Table) {
+		notes = append(notes, copyText(copied))
+	}
 	if t.State.Detail != "" {
 		notes = append(notes, t.State.Detail)
 	}

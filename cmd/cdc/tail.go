@@ -34,7 +34,7 @@ type tailCmd struct {
 func (tailCmd) Help() string {
 	return `Follows the log until it is interrupted: lines on a terminal, one JSON object a line otherwise.
 
-With a DSN it follows the database itself through a temporary slot: nothing is kept, what happens while it does not run is not seen, and columns that the server does not send are left out.
+With a DSN it follows the database itself, through a temporary slot (PostgreSQL) or as a replica does (MySQL, MariaDB): nothing is kept, what happens while it does not run is not seen, and columns that the server does not send are left out.
 
 Examples:
 
@@ -88,6 +88,7 @@ func (c *tailCmd) log(ctx context.Context, a *App, t *tailer) (err error) {
 		return err
 	}
 	defer closing(log, &err)
+	t.placed(unitPositions(log))
 	now := log.Bounds().Next
 	o := materialize.ChangesOptions{Follow: true, From: now}
 	if c.Since != "" {
@@ -111,7 +112,7 @@ func (c *tailCmd) log(ctx context.Context, a *App, t *tailer) (err error) {
 	return materialize.Changes(ctx, log, o, t.change)
 }
 
-// database follows a database through a temporary slot.
+// database follows a database without a log.
 func (c *tailCmd) database(ctx context.Context, a *App, t *tailer) error {
 	if c.Since != "" || len(c.Where) > 0 {
 		return &exit.Error{Code: exit.Usage, What: "a database has no past to begin from and takes no conditions", Remedy: "capture it with 'cdc run' and tail the log"}
@@ -121,12 +122,16 @@ func (c *tailCmd) database(ctx context.Context, a *App, t *tailer) error {
 		return err
 	}
 	spec := specs[0]
-	spec.Tables, spec.Publication = c.Tables, c.Publication
-	source, err := a.server(spec, [16]byte{}, nil)
+	if err := publicationFor(&spec, c.Publication); err != nil {
+		return err
+	}
+	spec.Tables = c.Tables
+	source, err := openDatabase(spec, nil, [16]byte{}, a.Logger)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(a.Stderr, "tailing "+spec.DSN.String()+" through a temporary slot: nothing is kept, and what happens while this does not run is not seen"); err != nil {
+	t.placed(func(u *changelog.UnitMeta) string { return positionText(spec.DSN.Kind(), u.Position) })
+	if _, err := fmt.Fprintf(a.Stderr, "tailing %s %s: nothing is kept, and what happens while this does not run is not seen\n", spec.DSN, tailMeans(spec.DSN.Kind())); err != nil {
 		return err
 	}
 	direct := &directTail{t: t}
@@ -140,10 +145,11 @@ func (c *tailCmd) database(ctx context.Context, a *App, t *tailer) error {
 // tailer prints changes as they come.
 type tailer struct {
 	describer
-	out   *present.Output
-	list  *changeList // nil for people
-	left  int         // changes still wanted; negative: all
-	count int
+	out      *present.Output
+	list     *changeList // nil for people
+	position func(*changelog.UnitMeta) string
+	left     int // changes still wanted; negative: all
+	count    int
 }
 
 func newTailer(out *present.Output, count int) (*tailer, error) {
@@ -155,8 +161,16 @@ func newTailer(out *present.Output, count int) (*tailer, error) {
 		return t, nil
 	}
 	var err error
-	t.list, err = newChangeList(out)
+	t.list, err = newChangeList(out, nil)
 	return t, err
+}
+
+// placed says how the positions of units are written.
+func (t *tailer) placed(position func(*changelog.UnitMeta) string) {
+	t.position = position
+	if t.list != nil {
+		t.list.position = position
+	}
 }
 
 func (t *tailer) close() error {
@@ -184,9 +198,11 @@ func (t *tailer) change(c *materialize.ChangeRow) error {
 
 // Widths of a line's parts, so that lines below each other can be compared.
 const (
-	tailTableColumns = 14
-	tailKeyColumns   = 12
-	tailTextColumns  = 46
+	tailPositionColumns = 11
+	tailPositionMost    = 20
+	tailTableColumns    = 14
+	tailKeyColumns      = 12
+	tailTextColumns     = 46
 )
 
 // line is a change for people: when, where, what, and in which transaction.
@@ -198,7 +214,7 @@ func (t *tailer) line(c *materialize.ChangeRow) string {
 			key = t.key(c.Table, rowOf(&c.Change))
 		}
 	}
-	head := fmt.Sprintf("%s %-11s ", c.Unit.CommitTime.Time().Format("15:04:05.000"), positionText(c.Unit.Position))
+	head := fmt.Sprintf("%s %s ", c.Unit.CommitTime.Time().Format("15:04:05.000"), padded(endOf(t.position(c.Unit), tailPositionMost), tailPositionColumns))
 	tx := "tx " + txText(c.Unit.XID)
 	key = padded(key, tailKeyColumns)
 	text := t.fitted(c, tailTextColumns, utf8.RuneCountInString(head+key+tx)+tailTableColumns+len("c    "))
@@ -223,6 +239,15 @@ func padded(text string, columns int) string {
 	return text
 }
 
+// endOf is the text, or its end where it is longer: of a set of GTIDs, what counts on.
+func endOf(text string, columns int) string {
+	runes := []rune(text)
+	if len(runes) <= columns {
+		return text
+	}
+	return "…" + string(runes[len(runes)-columns+1:])
+}
+
 // maxDirectChanges is how many changes of one transaction are held until it commits; what comes after them is shown at once,
 // without the number of the transaction, which the server tells last.
 const maxDirectChanges = 10_000
@@ -235,7 +260,7 @@ type directTail struct {
 	failed error // of printing, which is not the server's
 }
 
-// Change implements postgres.TailOutput.
+// Change implements sources.TailOutput.
 func (d *directTail) Change(c *changelog.Change) error {
 	row := materialize.ChangeRow{Change: *c, Unit: &changelog.UnitMeta{Kind: changelog.UnitTx, Count: 1}}
 	if len(d.held) < maxDirectChanges && d.early == 0 {
@@ -249,7 +274,7 @@ func (d *directTail) Change(c *changelog.Change) error {
 	return d.keep(d.t.change(&row))
 }
 
-// Commit implements postgres.TailOutput.
+// Commit implements sources.TailOutput.
 func (d *directTail) Commit(c sources.Commit) error {
 	d.early = 0
 	return d.print(changelog.UnitMeta{XID: c.XID, CommitTime: c.Time, Position: c.Position})

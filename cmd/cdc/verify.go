@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"cdc/changelog"
@@ -14,7 +13,7 @@ import (
 	"cdc/cmd/cdc/internal/present"
 	"cdc/materialize"
 	"cdc/schema"
-	"cdc/sources/postgres"
+	"cdc/sources"
 )
 
 // verifyCmd compares the log's tables with the database itself.
@@ -93,6 +92,7 @@ type verifier struct {
 	out                 *present.Output
 	record              *present.Record // nil for people
 	compared, different int
+	place               string   // the position of the snapshot at hand
 	rows                []string // differing ones of the table at hand
 }
 
@@ -127,22 +127,23 @@ func (v *verifier) source(ctx context.Context, spec config.Source) error {
 			Remedy: "name the one that the database is captured as with --name; 'cdc status' lists them",
 		}
 	}
-	source, err := v.app.server(spec, v.log.ID(), &info)
+	source, err := openDatabase(spec, &info, v.log.ID(), v.app.Logger)
 	if err != nil {
 		return err
 	}
-	snapshot, err := source.Snapshot(ctx)
+	snapshot, err := source.Verification(ctx)
 	if err != nil {
 		return reached(ctx, err)
 	}
 	defer snapshot.Close()
+	v.place = positionText(info.Kind, snapshot.Position())
 	at, err := v.await(ctx, info, snapshot)
 	if err != nil {
 		return err
 	}
 	if v.record == nil {
-		if _, err := fmt.Fprintf(v.out.Out, "%s at %s = offset %d, %s\n", v.style.Bold(present.Clean(info.Name)), snapshot.Position.End, at,
-			timeText(snapshot.Time)); err != nil {
+		if _, err := fmt.Fprintf(v.out.Out, "%s at %s = offset %d, %s\n", v.style.Bold(present.Clean(info.Name)), v.place, at,
+			timeText(snapshot.Time())); err != nil {
 			return err
 		}
 	}
@@ -159,14 +160,15 @@ func (v *verifier) source(ctx context.Context, spec config.Source) error {
 }
 
 // await waits until the log has passed the snapshot and returns the offset that stands for it.
-func (v *verifier) await(ctx context.Context, info changelog.SourceInfo, snapshot *postgres.Verification) (changelog.Offset, error) {
-	moment := materialize.Moment{Kind: materialize.MomentLSN, Source: info.Name, Text: snapshot.Position.End.String()}
+func (v *verifier) await(ctx context.Context, info changelog.SourceInfo, snapshot sources.Verification) (changelog.Offset, error) {
+	k, _ := kindOf(info.Kind) // its source has been opened
+	moment := materialize.Moment{Kind: k.moment, Source: info.Name, Text: v.place, Position: snapshot.Position()}
 	o := materialize.ResolveOptions{Wait: -1, Positions: sourcePositions{}}
 	r, err := materialize.Resolve(ctx, v.log, moment, o)
 	var early *materialize.UnanswerableError
 	if errors.As(err, &early) && v.cmd.Wait > 0 && v.log.Live != nil {
-		if at := v.log.Catalog().Progress(info.ID).Position; lsnOf(at) < snapshot.Position.End && !v.cmd.Quiet {
-			if _, err := fmt.Fprintf(v.app.Stderr, "waiting for the log to pass %s; it has come to %s\n", snapshot.Position.End, positionText(at)); err != nil {
+		if at := v.log.Catalog().Progress(info.ID).Position; !k.reached(snapshot.Position(), at) && !v.cmd.Quiet {
+			if _, err := fmt.Fprintf(v.app.Stderr, "waiting for the log to pass %s; it has come to %s\n", v.place, orNone(positionText(info.Kind, at))); err != nil {
 				return 0, err
 			}
 		}
@@ -188,28 +190,17 @@ func (v *verifier) await(ctx context.Context, info changelog.SourceInfo, snapsho
 
 // tables are the source's tables that match, at the offset.
 func (v *verifier) tables(source string, at changelog.Offset) ([]changelog.TableAt, error) {
-	var include, exclude []postgres.Pattern
-	for _, text := range v.cmd.Tables {
-		bare, excluded := strings.CutPrefix(text, "!")
-		p, err := postgres.ParsePattern(bare)
-		switch {
-		case err != nil:
-			return nil, &exit.Error{Code: exit.Usage, What: err.Error(), Err: err}
-		case excluded:
-			exclude = append(exclude, p)
-		default:
-			include = append(include, p)
-		}
+	patterns, err := sources.ParsePatterns(source, v.cmd.Tables)
+	if err != nil {
+		return nil, &exit.Error{Code: exit.Usage, What: err.Error(), Err: err}
 	}
 	return slices.DeleteFunc(v.log.Catalog().TablesAt(at), func(t changelog.TableAt) bool {
-		matches := func(p postgres.Pattern) bool { return p.Matches(t.Table.Source, t.Table.Schema, t.Table.Name) }
-		wanted := (len(include) == 0 || slices.ContainsFunc(include, matches)) && !slices.ContainsFunc(exclude, matches)
-		return t.Table.Source != source || t.State.State == changelog.TableDropped || !wanted
+		return t.Table.Source != source || t.State.State == changelog.TableDropped || !patterns.Wants(t.Table.Schema, t.Table.Name)
 	}), nil
 }
 
 // table compares one table and prints its verdict.
-func (v *verifier) table(ctx context.Context, snapshot *postgres.Verification, t *changelog.TableAt, at changelog.Offset) error {
+func (v *verifier) table(ctx context.Context, snapshot sources.Verification, t *changelog.TableAt, at changelog.Offset) error {
 	if !t.Answerable() {
 		return v.verdict(t.Table, verdictNone, materialize.Comparison{}, snapshot, at, stateText(t.State.State)+": "+t.State.Detail)
 	}
@@ -232,7 +223,7 @@ func (v *verifier) table(ctx context.Context, snapshot *postgres.Verification, t
 }
 
 // compare merges the log's rows with the source's, both in the order of their keys and in bounded memory.
-func (v *verifier) compare(ctx context.Context, snapshot *postgres.Verification, t *schema.Table, at changelog.Offset) (result materialize.Comparison, err error) {
+func (v *verifier) compare(ctx context.Context, snapshot sources.Verification, t *schema.Table, at changelog.Offset) (result materialize.Comparison, err error) {
 	part, done := v.app.progress("compare " + t.FullName())
 	defer done()
 	o := v.app.spillOptions()
@@ -278,7 +269,7 @@ func (v *verifier) row(r *materialize.DiffRow) error {
 	return nil
 }
 
-func (v *verifier) verdict(t *schema.Table, verdict string, c materialize.Comparison, snapshot *postgres.Verification, at changelog.Offset, note string) error {
+func (v *verifier) verdict(t *schema.Table, verdict string, c materialize.Comparison, snapshot sources.Verification, at changelog.Offset, note string) error {
 	if v.record == nil {
 		return v.forPeople(t, verdict, c, note)
 	}
@@ -296,7 +287,7 @@ func (v *verifier) verdict(t *schema.Table, verdict string, c materialize.Compar
 		b.String(7, sumText(c.Left))
 		b.String(8, sumText(c.Right))
 	}
-	b.String(9, snapshot.Position.End.String())
+	b.String(9, v.place)
 	b.Uint64(10, uint64(at))
 	b.String(11, note)
 	return v.record.End()

@@ -77,7 +77,7 @@ func (w *watcher) look(s *captured) error {
 			return err
 		}
 		tables, _ := tablesOf(w.c.log, name)
-		w.c.logger.Info("source is streaming", "source", name, "position", positionText(at.Position), "offset", uint64(at.Commit), "tables", len(tables), "epoch", uint32(info.Epoch))
+		w.c.logger.Info("source is streaming", "source", name, "position", positionText(info.Kind, at.Position), "offset", uint64(at.Commit), "tables", len(tables), "epoch", uint32(info.Epoch))
 	case sources.PhaseStopped:
 		w.stopped(name, failure)
 	case sources.PhaseWaiting: // Ingest has said why

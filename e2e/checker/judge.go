@@ -49,15 +49,33 @@ type Judge struct {
 	position string
 	rows     map[string]map[string]string // values by table and id
 	bank     int64
-	order    []int64       // ids of ledger entries as the log has them
-	seen     map[int64]int // how often each is in the log
-	copied   map[int64]bool
+	order    []int64        // ids of ledger entries as the log has them
+	streamed map[int64]int  // how often each is in a transaction
+	copied   map[int64]bool // those in copies
+	// copying are the tables that are being copied, with the ids that have come in copies.
+	copying map[string]map[string]bool
 }
 
 // NewJudge begins with an empty log.
 func NewJudge(o Options) *Judge {
-	return &Judge{o: o, rows: map[string]map[string]string{}, seen: map[int64]int{}, copied: map[int64]bool{}}
+	return &Judge{
+		o: o, rows: map[string]map[string]string{}, streamed: map[int64]int{}, copied: map[int64]bool{}, copying: map[string]map[string]bool{},
+	}
 }
+
+// BeginCopy says that the open unit begins a copy of a table. Until EndCopy the
+// log does not hold the whole table: its changes stream beside the copy, and a
+// row may come both ways.
+func (j *Judge) BeginCopy(table string) {
+	if table == j.o.Bank {
+		j.bank = 0
+	}
+	delete(j.rows, table)
+	j.copying[table] = map[string]bool{}
+}
+
+// EndCopy says that the open unit completes the copy.
+func (j *Judge) EndCopy(table string) { delete(j.copying, table) }
 
 func (j *Judge) violate(format string, args ...any) {
 	if len(j.violations) == violationsMax {
@@ -110,15 +128,31 @@ func (j *Judge) Message(ordinal uint64) { j.count(ordinal) }
 func (j *Judge) Ledger(ordinal uint64, e Entry) {
 	j.count(ordinal)
 	if j.open.Copy {
+		if j.copied[e.ID] {
+			j.violate("offset %d: ledger entry %d is copied for the 2. time", j.open.First, e.ID)
+		}
 		j.copied[e.ID] = true
-	} else if j.entry != nil {
+		return
+	}
+	if j.entry != nil {
 		j.violate("offset %d: ledger entries %d and %d in one transaction", j.open.First, j.entry.ID, e.ID)
 	}
-	if j.seen[e.ID]++; j.seen[e.ID] > 1 {
-		j.violate("offset %d: ledger entry %d for the %d. time", j.open.First, e.ID, j.seen[e.ID])
+	j.streamed[e.ID]++
+	// Whoever copies a row has passed the transaction that made it.
+	if times := j.times(e.ID); times > 1 {
+		j.violate("offset %d: ledger entry %d for the %d. time", j.open.First, e.ID, times)
 	}
 	j.order = append(j.order, e.ID)
 	j.entry = &e
+}
+
+// times is how often the log has had the entry.
+func (j *Judge) times(id int64) int {
+	n := j.streamed[id]
+	if j.copied[id] {
+		n++
+	}
+	return n
 }
 
 func (j *Judge) count(ordinal uint64) {
@@ -142,17 +176,28 @@ func (j *Judge) apply(c Change) {
 	if c.OldKey != "" {
 		old = c.OldKey
 	}
-	_, exists := rows[old]
+	value, exists := rows[old]
+	copied, copying := j.copying[c.Table]
 	switch c.Op {
 	case 't':
 		clear(rows)
 		return
-	case 'c', 'r':
+	case 'r':
+		if copied[old] || exists && !copying {
+			j.violate("offset %d: %s %s is created and exists already", j.open.First, c.Table, old)
+		}
+		if exists && value != c.Value {
+			j.violate("offset %d: %s %s is copied with %q, and had become %q", j.open.First, c.Table, old, c.Value, value)
+		}
+		if copying {
+			copied[old] = true
+		}
+	case 'c':
 		if exists {
 			j.violate("offset %d: %s %s is created and exists already", j.open.First, c.Table, old)
 		}
 	default:
-		if !exists {
+		if !exists && !copying {
 			j.violate("offset %d: %s %s has op %c and does not exist", j.open.First, c.Table, old, c.Op)
 		}
 	}
@@ -175,7 +220,8 @@ func (j *Judge) Commit() {
 	u := j.open
 	j.open = nil
 	j.next, j.position = u.Commit+1, u.Position
-	if j.o.Bank != "" && len(j.rows[j.o.Bank]) > 0 && j.bank != j.o.Total {
+	_, copying := j.copying[j.o.Bank]
+	if j.o.Bank != "" && !copying && len(j.rows[j.o.Bank]) > 0 && j.bank != j.o.Total {
 		j.violate("offset %d: the bank holds %d, not %d", u.Commit, j.bank, j.o.Total)
 	}
 	if u.Copy {
@@ -205,18 +251,26 @@ func (j *Judge) Finish(outcomes []Outcome, source []int64) []string {
 }
 
 // Seen is the number of ledger entries in the log, those of copies included.
-func (j *Judge) Seen() int { return len(j.seen) }
+func (j *Judge) Seen() int { return len(j.ids()) }
+
+func (j *Judge) ids() map[int64]bool {
+	all := maps.Clone(j.copied)
+	for id := range j.streamed {
+		all[id] = true
+	}
+	return all
+}
 
 // compareLedger holds the log to the source: both have the same entries.
 func (j *Judge) compareLedger(source []int64) {
 	has := make(map[int64]bool, len(source))
 	for _, id := range source {
 		has[id] = true
-		if j.seen[id] == 0 {
+		if j.times(id) == 0 {
 			j.violate("transaction %d is at the source and not in the log", id)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(j.seen)) {
+	for _, id := range slices.Sorted(maps.Keys(j.ids())) {
 		if !has[id] {
 			j.violate("transaction %d is in the log and not at the source", id)
 		}
@@ -225,7 +279,7 @@ func (j *Judge) compareLedger(source []int64) {
 
 func (j *Judge) compareOutcomes(outcomes []Outcome) {
 	for _, o := range outcomes {
-		switch n := j.seen[o.ID]; {
+		switch n := j.times(o.ID); {
 		case o.Result == Committed && n == 0:
 			j.violate("transaction %d was committed and is not in the log", o.ID)
 		case o.Result == Failed && n > 0:
@@ -235,7 +289,7 @@ func (j *Judge) compareOutcomes(outcomes []Outcome) {
 }
 
 // compareOrder finds transactions that stand before one that had ended when
-// they began. Those of a copy have no order.
+// they began. What only a copy holds has no order.
 func (j *Judge) compareOrder(outcomes []Outcome) {
 	known := make(map[int64]Outcome, len(outcomes))
 	for _, o := range outcomes {
@@ -245,7 +299,7 @@ func (j *Judge) compareOrder(outcomes []Outcome) {
 	var latest Outcome
 	for _, id := range j.order {
 		o, ok := known[id]
-		if !ok || j.copied[id] {
+		if !ok {
 			continue
 		}
 		if o.Seq <= last[o.Client] {

@@ -178,6 +178,73 @@ func split(h *history) {
 	h.number()
 }
 
+// chunked is a history in which the accounts are copied in two chunks while they
+// change: one row comes by a change first, another changes after its chunk.
+func chunked(spoil func(change *Change, unit *Unit)) string {
+	j := NewJudge(Options{Bank: "acct", Total: 300})
+	next := uint64(1)
+	unit := func(position string, isCopy bool, entry int64, changes ...Change) {
+		u := Unit{First: next, Commit: next + uint64(len(changes)), Position: position, Copy: isCopy}
+		if entry > 0 {
+			u.Commit++
+		}
+		next = u.Commit + 1
+		var sum Sum
+		for _, c := range changes {
+			sum.Add(c)
+		}
+		for i := range changes {
+			spoil(&changes[i], &u)
+		}
+		j.Begin(u)
+		for i, c := range changes {
+			j.Change(uint64(i), c)
+		}
+		if entry > 0 {
+			j.Ledger(uint64(len(changes)), Entry{ID: entry, Seq: entry, Sum: sum})
+		}
+	}
+	unit("0", true, 0)
+	j.BeginCopy("acct")
+	j.Commit()
+	unit("1", false, 1, Change{Table: "acct", Op: 'u', Key: "1", Value: "90"}, Change{Table: "acct", Op: 'u', Key: "2", Value: "110"})
+	j.Commit()
+	unit("1", true, 0, Change{Table: "acct", Op: 'r', Key: "1", Value: "90"}, Change{Table: "acct", Op: 'r', Key: "2", Value: "110"})
+	j.Commit()
+	unit("2", false, 2, Change{Table: "acct", Op: 'u', Key: "1", Value: "80"}, Change{Table: "acct", Op: 'u', Key: "3", Value: "110"})
+	j.Commit()
+	unit("2", true, 0, Change{Table: "acct", Op: 'r', Key: "3", Value: "110"})
+	j.EndCopy("acct")
+	j.Commit()
+	return strings.Join(j.Finish(nil, []int64{1, 2}), "\n")
+}
+
+func TestJudgeAcceptsACopyInChunks(t *testing.T) {
+	if text := chunked(func(*Change, *Unit) {}); text != "" {
+		t.Fatal(text)
+	}
+}
+
+func TestJudgeNoticesBugsOfCopiesInChunks(t *testing.T) {
+	bugs := map[string]struct {
+		spoil func(c *Change, u *Unit)
+		want  string
+	}{
+		"a row goes back": {func(c *Change, u *Unit) {
+			c.Value = strings.Replace(c.Value, "90", "100", map[bool]int{true: 1}[u.Copy])
+		}, "had become"},
+		"a row twice":       {func(c *Change, u *Unit) { c.Key = strings.Replace(c.Key, "3", "2", map[bool]int{true: 1}[u.Copy]) }, "exists already"},
+		"a row is left out": {func(c *Change, u *Unit) { c.Key = strings.Replace(c.Key, "3", "4", map[bool]int{true: 1}[u.Copy]) }, "the bank holds"},
+	}
+	for name, bug := range bugs {
+		t.Run(name, func(t *testing.T) {
+			if text := chunked(bug.spoil); !strings.Contains(text, bug.want) {
+				t.Fatalf("violations do not hold %q:\n%s", bug.want, text)
+			}
+		})
+	}
+}
+
 func TestJudgePassesOverUnjudgedTables(t *testing.T) {
 	j := NewJudge(Options{Unjudged: []string{"other"}})
 	j.Begin(Unit{First: 1, Commit: 4, Position: "a"})

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// account is the system user that a server runs as. PostgreSQL refuses to run
-// as root, so root gives its servers to an unprivileged user.
+// account is the system user that a server runs as. Databases refuse to run as
+// root, so root gives its servers to an unprivileged user.
 type account struct {
 	name     string
 	uid, gid uint32
@@ -34,7 +34,7 @@ func serverAccount() (account, error) {
 		}
 		return account{name: name, uid: uint32(uid), gid: uint32(gid), switches: true}, nil
 	}
-	return account{}, errors.New("find user for servers: neither postgres nor nobody exists, and root may not run PostgreSQL")
+	return account{}, errors.New("find user for servers: neither postgres nor nobody exists, and no database runs as root")
 }
 
 // sysProcAttr starts a child as this account in a process group of its own, so

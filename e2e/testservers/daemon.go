@@ -31,6 +31,7 @@ type daemon struct {
 	port       int
 	choosePort bool           // the first start takes a free one
 	stopSignal syscall.Signal // asks for a fast shutdown
+	disposable bool           // Stop kills it: nothing is lost that is kept, and nothing left elsewhere
 	watchdog   *watchdog      // nil for an external server
 
 	mu      sync.Mutex // guards process, and keeps state changes apart
@@ -54,7 +55,7 @@ func (d *daemon) open(asked string, w watch) error {
 	if err != nil {
 		return err
 	}
-	d.dir = dir
+	d.dir, d.disposable = dir, temporary && w.patience == 0
 	w.account, w.data, w.remove = d.account, d.dataDir(), removable(dir, temporary)
 	d.watchdog, err = startWatchdog(w)
 	if err != nil && temporary {
@@ -85,11 +86,17 @@ func (d *daemon) firstStart(ctx context.Context) error {
 	}
 }
 
-// Stop ends the server by a fast shutdown and removes its folder when that is
-// temporary; if ctx ends first, it kills the server and says so. A second Stop does nothing; an external server is left alone.
+// Stop ends the server and removes its folder when that is temporary. It does
+// so by a fast shutdown, and if ctx ends first, it kills the server and says so;
+// a server that leaves nothing behind is killed at once. A second Stop does
+// nothing; an external server is left alone.
 func (d *daemon) Stop(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.disposable && d.process != nil {
+		_ = d.process.kill() // the watchdog finishes what is left
+		d.process = nil
+	}
 	err := d.stop(ctx)
 	if d.watchdog != nil {
 		err = errors.Join(err, d.watchdog.release())

@@ -17,21 +17,38 @@ import (
 	"time"
 )
 
-// helperMode makes the test binary start a server, say where, and wait to be
-// killed.
+// helperMode makes the test binary start a server of that kind, say where, and
+// wait to be killed.
 const helperMode = "CDC_TESTSERVERS_HELPER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(helperMode) == "" {
 		os.Exit(m.Run())
 	}
-	p, err := StartPostgres(context.Background(), PostgresOptions{})
+	pid, dir, err := startHelper(os.Getenv(helperMode))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stdout, p.process.pid(), p.Dir(), templates.made[p.install.bin].dir)
+	for _, t := range templates.made {
+		fmt.Fprintln(os.Stdout, pid, dir, t.dir)
+	}
 	select {}
+}
+
+func startHelper(kind string) (pid int, dir string, err error) {
+	if kind == "postgres" {
+		p, err := StartPostgres(context.Background(), PostgresOptions{})
+		if err != nil {
+			return 0, "", err
+		}
+		return p.process.pid(), p.dir, nil
+	}
+	m, err := StartMySQL(context.Background(), MySQLOptions{Flavour: Flavour(kind)})
+	if err != nil {
+		return 0, "", err
+	}
+	return m.process.pid(), m.dir, nil
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -184,8 +201,15 @@ func TestStopKeepsAFolderThatWasGiven(t *testing.T) {
 
 func TestServerEndsWithAKilledProcess(t *testing.T) {
 	Shared(t) // skips where there is no server
+	killHelper(t, "postgres")
+}
+
+// killHelper has another process start a server, kills that process, and
+// expects nothing to be left of the server.
+func killHelper(t *testing.T, kind string) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), helperMode+"=1")
+	cmd.Env = append(os.Environ(), helperMode+"="+kind)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -212,7 +236,7 @@ func TestServerEndsWithAKilledProcess(t *testing.T) {
 	if err := cmd.Wait(); err == nil {
 		t.Error("helper ended by itself")
 	}
-	waitFor(t, "the postmaster to end", func() bool { return gone(pid) })
+	waitFor(t, "the server to end", func() bool { return gone(pid) })
 	waitFor(t, "the folder to go", func() bool { return missing(dir) })
 	waitFor(t, "the template to go", func() bool { return missing(template) })
 }

@@ -31,13 +31,13 @@ type templateCache struct {
 	made map[string]*template
 }
 
-func (c *templateCache) get(key string, make func() (*template, error)) (*template, error) {
+func (c *templateCache) get(key string, fill func() (*template, error)) (*template, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t := c.made[key]; t != nil {
 		return t, nil
 	}
-	t, err := make()
+	t, err := fill()
 	if err != nil {
 		return nil, fmt.Errorf("make template: %w", err)
 	}

@@ -4,10 +4,8 @@ package workload
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -25,14 +23,29 @@ type tx struct {
 	sum    checker.Sum
 }
 
-// operation changes something in a transaction.
-type operation func(*tx, context.Context) error
-
-// weighted are the operations with how often they are chosen.
-var weighted = []struct {
+// weight is an operation with how often it is chosen.
+type weight[T any] struct {
 	weight int
-	do     operation
-}{
+	do     func(*T, context.Context) error
+}
+
+// draw chooses an operation.
+func draw[T any](all []weight[T], random *rand.Rand) func(*T, context.Context) error {
+	total := 0
+	for _, w := range all {
+		total += w.weight
+	}
+	n := random.IntN(total)
+	for _, w := range all {
+		if n -= w.weight; n < 0 {
+			return w.do
+		}
+	}
+	return nil
+}
+
+// weighted are the operations on PostgreSQL.
+var weighted = []weight[tx]{
 	{20, (*tx).transfer},
 	{15, (*tx).upsert},
 	{6, (*tx).remove},
@@ -53,26 +66,6 @@ var weighted = []struct {
 	{5, (*tx).evolve},
 	{4, (*tx).twice},
 	{1, (*tx).nothing},
-}
-
-// choose draws an operation.
-func (c *client) choose() func(context.Context, *tx) error {
-	do := draw(c.random)
-	return func(ctx context.Context, t *tx) error { return do(t, ctx) }
-}
-
-func draw(random *rand.Rand) operation {
-	total := 0
-	for _, w := range weighted {
-		total += w.weight
-	}
-	n := random.IntN(total)
-	for _, w := range weighted {
-		if n -= w.weight; n < 0 {
-			return w.do
-		}
-	}
-	return nil
 }
 
 func (t *tx) exec(ctx context.Context, sql string, args ...any) error {
@@ -193,16 +186,6 @@ func (t *tx) shrink(ctx context.Context) error {
 	return t.changed(ctx, "toasty", 'u', `UPDATE toasty SET small = small + 1, v = v + 1 WHERE id = $1 RETURNING id, v`, t.key())
 }
 
-// long is a text that does not compress, of any order of magnitude.
-func (t *tx) long() string {
-	size := 1000 * math.Pow(float64(t.client.w.o.BigValues)/1000, t.random.Float64())
-	b := make([]byte, int(size)/2)
-	for i := range b {
-		b[i] = byte(t.random.Uint32())
-	}
-	return hex.EncodeToString(b)
-}
-
 // grow inserts a row with long values, or changes one of them.
 func (t *tx) grow(ctx context.Context) error {
 	id, column := t.key(), []string{"big", "big2"}[t.random.IntN(2)]
@@ -213,7 +196,7 @@ func (t *tx) grow(ctx context.Context) error {
 		}
 		t.note(c)
 	}, fmt.Sprintf(`INSERT INTO toasty (id, %[1]s, small, v) VALUES ($1, $2, 0, 1) ON CONFLICT (id)
-DO UPDATE SET %[1]s = excluded.%[1]s, v = toasty.v + 1 RETURNING id, v`, column), id, t.long())
+DO UPDATE SET %[1]s = excluded.%[1]s, v = toasty.v + 1 RETURNING id, v`, column), id, t.client.long())
 }
 
 // duplicate inserts equal rows into a table without a key, and changes others.
@@ -315,7 +298,7 @@ func (t *tx) truncate(ctx context.Context) error {
 
 // several combines operations on several tables.
 func (t *tx) several(ctx context.Context) error {
-	for _, do := range []operation{(*tx).transfer, (*tx).upsert, (*tx).shrink, (*tx).move} {
+	for _, do := range []func(*tx, context.Context) error{(*tx).transfer, (*tx).upsert, (*tx).shrink, (*tx).move} {
 		if err := do(t, ctx); err != nil {
 			return err
 		}
@@ -332,7 +315,7 @@ func (t *tx) savepoint(ctx context.Context) error {
 	if err := t.exec(ctx, `SAVEPOINT s`); err != nil {
 		return err
 	}
-	for _, do := range []operation{(*tx).grow, (*tx).transfer} {
+	for _, do := range []func(*tx, context.Context) error{(*tx).grow, (*tx).transfer} {
 		if err := do(t, ctx); err != nil {
 			return err
 		}
@@ -346,7 +329,7 @@ func (t *tx) savepoint(ctx context.Context) error {
 
 // message writes a message beside a change, and one that no rollback takes back.
 func (t *tx) message(ctx context.Context) error {
-	if err := t.exec(ctx, `SELECT pg_logical_emit_message(true, 'e2e', $1), pg_logical_emit_message(false, 'e2e', 'loose')`, t.long()[:100]); err != nil {
+	if err := t.exec(ctx, `SELECT pg_logical_emit_message(true, 'e2e', $1), pg_logical_emit_message(false, 'e2e', 'loose')`, t.client.long()[:100]); err != nil {
 		return err
 	}
 	return t.upsert(ctx)

@@ -27,14 +27,14 @@ const (
 	evolving = "evolve"
 )
 
-// Tables are all tables of the workload.
-var Tables = []string{
+// postgresTables are all tables of the workload on PostgreSQL.
+var postgresTables = []string{
 	"acct", "w_append", "toasty", Keyless, "parent", "child", "part", "types", "scratch", evolving, "bulk", LedgerTable,
 }
 
-// Schema makes the tables. All but the ledger have the columns id and v, which
+// postgresSchema makes them. All but the ledger have the columns id and v, which
 // are judged.
-const Schema = `
+const postgresSchema = `
 CREATE TABLE acct (id bigint PRIMARY KEY, v bigint NOT NULL);
 CREATE TABLE w_append (id bigint PRIMARY KEY, list text, v bigint);
 CREATE TABLE toasty (id bigint PRIMARY KEY, big text, big2 text, small int, v bigint);
@@ -87,13 +87,16 @@ var edges = []string{
 
 // Setup makes the tables and their first rows.
 func Setup(ctx context.Context, dsn string) error {
+	if isMySQL(dsn) {
+		return setupMySQL(ctx, dsn)
+	}
 	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
 		return fmt.Errorf("connect for setup: %w", err)
 	}
 	defer conn.Close(ctx)
 	statements := []string{
-		Schema,
+		postgresSchema,
 		fmt.Sprintf(`INSERT INTO acct SELECT i, %d FROM generate_series(1, %d) i`, accountBalance, accounts),
 		fmt.Sprintf(`INSERT INTO toasty SELECT i, repeat(md5(i::text), 100), NULL, 0, 1 FROM generate_series(0, %d, 2) i`, keySpace-1),
 		`INSERT INTO part SELECT i, (ARRAY['eu', 'us', 'ap'])[1 + i % 3], 1 FROM generate_series(0, 59) i`,

@@ -4,19 +4,20 @@ package workload
 
 import (
 	"context"
-	"errors"
+	"encoding/hex"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"cdc/e2e/checker"
 )
 
-// Options say what a workload does. DSN is required.
+// Options say what a workload does. DSN is required; its scheme tells the kind
+// of the database.
 type Options struct {
 	DSN  string
 	Seed uint64
@@ -63,12 +64,25 @@ func (w *Workload) Outcomes() []checker.Outcome {
 }
 
 // Unjudged are tables whose changes do not count: a table that changes its shape
-// faster than its changes are read may be copied instead.
+// faster than its changes are read may be copied instead, and some statements
+// of MySQL cannot share a transaction with a ledger entry.
 func (w *Workload) Unjudged() []string {
-	if w.o.DDLEvery == 0 {
-		return nil
+	var all []string
+	if isMySQL(w.o.DSN) {
+		all = append(all, mysqlUnjudged...)
 	}
-	return []string{evolving}
+	if w.o.DDLEvery > 0 {
+		all = append(all, evolving)
+	}
+	return all
+}
+
+// Tables are those of the workload.
+func (w *Workload) Tables() []string {
+	if isMySQL(w.o.DSN) {
+		return mysqlTables
+	}
+	return postgresTables
 }
 
 // Count is the number of transactions with a result.
@@ -111,12 +125,16 @@ func (w *Workload) Bulk(ctx context.Context, rows int) error {
 	if err := c.connect(ctx); err != nil {
 		return err
 	}
-	var err error
-	c.transact(ctx, func(ctx context.Context, t *tx) error {
-		err = t.bulk(ctx, rows)
+	if err := c.transact(ctx, work{action: actBulk, rows: rows}, endCommit); err != nil {
 		return err
-	}, endCommit)
-	return err
+	}
+	all := w.Outcomes()
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].Client == c.number && all[i].Result == checker.Committed {
+			return nil
+		}
+	}
+	return fmt.Errorf("a transaction of %d rows was not committed", rows)
 }
 
 // client makes a client with the choices that the seed gives it. Each run makes
@@ -134,57 +152,76 @@ type client struct {
 	w       *Workload
 	number  int64
 	random  *rand.Rand
-	conn    *pgx.Conn
+	conn    session // nil when there is none
 	ddlLast time.Time
+}
+
+// action is what a transaction does.
+type action int
+
+const (
+	actAny      action = iota // drawn at random
+	actTruncate               // of all rows of a table
+	actAlter                  // of a table's columns
+	actBulk                   // of very many rows
+)
+
+type work struct {
+	action action
+	rows   int // of actBulk
+}
+
+// session is a client's connection to one kind of database.
+type session interface {
+	// begin opens a transaction that will end so.
+	begin(ctx context.Context, w work, o checker.Outcome, end ending) error
+	// act does the work, with the ledger entry as its last change.
+	act(ctx context.Context, w work, o checker.Outcome) error
+	commit(ctx context.Context) error
+	rollback(ctx context.Context) error
+	// prepare is the first phase of two; the second decides about what was
+	// prepared last.
+	prepare(ctx context.Context) error
+	commitPrepared(ctx context.Context) error
+	rollbackPrepared(ctx context.Context) error
+	// contention tells errors that a busy database explains, or one that goes
+	// away, from those of the workload itself.
+	contention(err error) bool
+	lost() bool
+	close()
+}
+
+// open connects to the kind of database that the DSN names, and ends what the
+// client's last connection left prepared.
+func (c *client) open(ctx context.Context) (session, error) {
+	if isMySQL(c.w.o.DSN) {
+		return openMySQL(ctx, c)
+	}
+	return openPostgres(ctx, c)
 }
 
 // closeLimit bounds the end of a connection.
 const closeLimit = 2 * time.Second
 
 func (c *client) close() {
-	if c.conn == nil {
-		return
+	if c.conn != nil {
+		c.conn.close()
+		c.conn = nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
-	defer cancel()
-	_ = c.conn.Close(ctx) // nothing is left to do with it
-	c.conn = nil
 }
 
 // reconnectPause is between two attempts to reach a server that is away.
 const reconnectPause = 50 * time.Millisecond
 
-// connect makes sure that there is a connection, however long it takes, and
-// ends what the last one left prepared.
+// connect makes sure that there is a connection, however long it takes.
 func (c *client) connect(ctx context.Context) error {
-	for c.conn == nil || c.conn.IsClosed() {
-		conn, err := pgx.Connect(ctx, c.w.o.DSN)
+	for c.conn == nil || c.conn.lost() {
+		conn, err := c.open(ctx)
 		if err == nil {
 			c.conn = conn
-			if err = c.endPrepared(ctx); err == nil {
-				return nil
-			}
-			c.close()
+			return nil
 		}
 		if err := wait(ctx, reconnectPause); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *client) endPrepared(ctx context.Context) error {
-	rows, err := c.conn.Query(ctx, `SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE $1`,
-		fmt.Sprintf("e2e-%d-%%", c.number))
-	if err != nil {
-		return err
-	}
-	gids, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return err
-	}
-	for _, gid := range gids {
-		if _, err := c.conn.Exec(ctx, "COMMIT PREPARED '"+gid+"'"); err != nil {
 			return err
 		}
 	}
@@ -222,18 +259,18 @@ func (c *client) run(ctx context.Context) error {
 func (c *client) step(ctx context.Context) error {
 	if c.number == 0 && c.w.o.DDLEvery > 0 && time.Since(c.ddlLast) > c.w.o.DDLEvery {
 		c.ddlLast = time.Now()
-		return c.unsteady(ctx, (*tx).alter)
+		return c.unsteady(ctx, actAlter)
 	}
 	if c.random.IntN(150) == 0 {
-		return c.unsteady(ctx, (*tx).truncate)
+		return c.unsteady(ctx, actTruncate)
 	}
-	return c.transact(context.WithoutCancel(ctx), c.choose(), c.chooseEnd())
+	return c.transact(context.WithoutCancel(ctx), work{}, c.chooseEnd())
 }
 
-func (c *client) unsteady(ctx context.Context, do operation) error {
+func (c *client) unsteady(ctx context.Context, do action) error {
 	c.w.steady.RLock()
 	defer c.w.steady.RUnlock()
-	return c.transact(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error { return do(t, ctx) }, endCommit)
+	return c.transact(context.WithoutCancel(ctx), work{action: do}, endCommit)
 }
 
 // ending is how a transaction ends.
@@ -245,6 +282,9 @@ const (
 	endCommitPrepared
 	endRollbackPrepared
 )
+
+// twoPhase reports whether the transaction is prepared before it ends.
+func (e ending) twoPhase() bool { return e == endCommitPrepared || e == endRollbackPrepared }
 
 func (c *client) chooseEnd() ending {
 	switch n := c.random.IntN(40); n {
@@ -263,7 +303,7 @@ const idsPerClient = 1_000_000_000
 
 // transact runs one transaction and notes its outcome. The error is one that no
 // busy database explains.
-func (c *client) transact(ctx context.Context, do func(context.Context, *tx) error, end ending) error {
+func (c *client) transact(ctx context.Context, do work, end ending) error {
 	o := c.begin()
 	var err error
 	o.Result, err = c.attempt(ctx, o, do, end)
@@ -282,36 +322,30 @@ func (c *client) begin() checker.Outcome {
 	return checker.Outcome{ID: c.number*idsPerClient + seq, Client: c.number, Seq: seq, Began: c.w.clock()}
 }
 
-func (c *client) attempt(ctx context.Context, o checker.Outcome, do func(context.Context, *tx) error, end ending) (checker.Result, error) {
-	t := &tx{client: c, conn: c.conn, random: c.random}
-	if err := t.exec(ctx, "BEGIN"); err != nil {
+func (c *client) attempt(ctx context.Context, o checker.Outcome, do work, end ending) (checker.Result, error) {
+	if err := c.conn.begin(ctx, do, o, end); err != nil {
 		return checker.Failed, c.abandon(ctx, err)
 	}
-	if err := do(ctx, t); err != nil {
+	if err := c.conn.act(ctx, do, o); err != nil {
 		return checker.Failed, c.abandon(ctx, err)
 	}
-	if err := t.writeLedger(ctx, o); err != nil {
-		return checker.Failed, c.abandon(ctx, err)
-	}
-	gid := fmt.Sprintf("e2e-%d-%d", o.Client, o.Seq)
-	switch end {
-	case endRollback:
-		return checker.Failed, c.abandon(ctx, t.exec(ctx, "ROLLBACK"))
-	case endCommitPrepared, endRollbackPrepared:
-		if err := t.exec(ctx, "PREPARE TRANSACTION '"+gid+"'"); err != nil {
+	if end.twoPhase() {
+		if err := c.conn.prepare(ctx); err != nil {
 			return checker.Unknown, c.abandon(ctx, err)
 		}
 	}
 	var err error
 	switch end {
+	case endRollback:
+		return checker.Failed, c.abandon(ctx, c.conn.rollback(ctx))
 	case endRollbackPrepared:
-		if err = t.exec(ctx, "ROLLBACK PREPARED '"+gid+"'"); err == nil {
+		if err = c.conn.rollbackPrepared(ctx); err == nil {
 			return checker.Failed, nil
 		}
 	case endCommitPrepared:
-		err = t.exec(ctx, "COMMIT PREPARED '"+gid+"'")
+		err = c.conn.commitPrepared(ctx)
 	default:
-		err = t.exec(ctx, "COMMIT")
+		err = c.conn.commit(ctx)
 	}
 	if err != nil {
 		return checker.Unknown, c.abandon(ctx, err)
@@ -325,12 +359,12 @@ func (c *client) abandon(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	expected := expectedError(err)
-	if c.conn.IsClosed() {
-		c.conn = nil
+	expected := c.conn.contention(err)
+	if c.conn.lost() {
+		c.close()
 		return nil
 	}
-	if _, rollback := c.conn.Exec(ctx, "ROLLBACK"); rollback != nil {
+	if rollback := c.conn.rollback(ctx); rollback != nil {
 		c.close()
 		return nil
 	}
@@ -340,18 +374,12 @@ func (c *client) abandon(ctx context.Context, err error) error {
 	return fmt.Errorf("client %d: %w", c.number, err)
 }
 
-// expectedError tells errors of contention from those of the workload itself.
-func expectedError(err error) bool {
-	var server interface{ SQLState() string }
-	if !errors.As(err, &server) {
-		return true // the connection
+// long is a text that does not compress, of any order of magnitude.
+func (c *client) long() string {
+	size := 1000 * math.Pow(float64(c.w.o.BigValues)/1000, c.random.Float64())
+	b := make([]byte, int(size)/2)
+	for i := range b {
+		b[i] = byte(c.random.Uint32())
 	}
-	switch state := server.SQLState(); state[:2] {
-	case "40", "08", "57": // deadlock, serialization; connection; shutdown
-		return true
-	case "23": // two clients chose one key, or a parent has gone
-		return true
-	default:
-		return state == "53300" // too many connections
-	}
+	return hex.EncodeToString(b)
 }

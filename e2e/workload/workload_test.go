@@ -20,7 +20,22 @@ func TestWorkloadRemembersWhatItDid(t *testing.T) {
 	t.Parallel()
 	p := testservers.Shared(t)
 	database := p.Database(t)
-	dsn := p.SuperuserDSN(database)
+	remembers(t, p.SuperuserDSN(database), func(sql string) (string, error) { return p.SQL(t.Context(), database, sql) })
+}
+
+func TestWorkloadRemembersWhatItDidToMySQL(t *testing.T) {
+	for _, flavour := range testservers.Flavours {
+		t.Run(string(flavour), func(t *testing.T) {
+			t.Parallel()
+			m := testservers.SharedMySQL(t, flavour)
+			database := m.Database(t)
+			remembers(t, m.SuperuserDSN(database), func(sql string) (string, error) { return m.SQL(t.Context(), database, sql) })
+		})
+	}
+}
+
+func remembers(t *testing.T, dsn string, sql func(string) (string, error)) {
+	t.Helper()
 	if err := Setup(t.Context(), dsn); err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +48,9 @@ func TestWorkloadRemembersWhatItDid(t *testing.T) {
 	if err := w.Bulk(t.Context(), 1000); err != nil {
 		t.Fatal(err)
 	}
-	query := func(sql string) string {
-		out, err := p.SQL(t.Context(), database, sql)
+	query := func(text string) string {
+		t.Helper()
+		out, err := sql(text)
 		if err != nil {
 			t.Fatal(err)
 		}

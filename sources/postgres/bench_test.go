@@ -123,15 +123,15 @@ func BenchmarkCopy(b *testing.B) {
 	r := newRig(b, benchTable, fmt.Sprintf(benchInsert, benchRows), `ANALYZE bench`)
 	r.open()
 	for b.Loop() {
-		ver, err := r.src.Snapshot(context.Background())
+		ver, err := r.src.Verification(context.Background())
 		if err != nil {
 			b.Fatal(err)
 		}
-		infos, err := ver.v.candidates(context.Background())
+		infos, err := ver.(*verification).v.candidates(context.Background())
 		if err != nil {
 			b.Fatal(err)
 		}
-		version, err := ver.v.table("shop", infos[0], false)
+		version, err := ver.(*verification).v.table("shop", infos[0], false)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -189,11 +189,11 @@ func redact(err error, o Options) error {
 	text := err.Error()
 	for _, secret := range []string{o.DSN, string(o.Password)} {
 		if secret != "" {
-			text = strings.ReplaceAll(text, secret, redacted)
+			text = strings.ReplaceAll(text, secret, sources.Redacted)
 		}
 	}
 	if password, ok, keyErr := keyOf(o.DSN, "password"); keyErr == nil && ok {
-		text = strings.ReplaceAll(text, password, redacted)
+		text = strings.ReplaceAll(text, password, sources.Redacted)
 	}
 	return errors.New(text)
 }

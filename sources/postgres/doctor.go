@@ -10,27 +10,8 @@ import (
 	"cdc/sources"
 )
 
-// Severity says how much a finding matters.
-type Severity string
-
-// Severities.
-const (
-	SeverityOK      Severity = "ok"
-	SeverityWarning Severity = "warning" // capture works, and something may go wrong later
-	SeverityProblem Severity = "problem" // capture does not work
-)
-
-// Finding is the result of one check.
-type Finding struct {
-	// Check is what was looked at, Detail what was found, Remedy the statement or step that mends it.
-	Check          string
-	Severity       Severity
-	Detail, Remedy string
-}
-
-// Doctor looks at everything that capture needs and says what is missing. It changes nothing at the server. The error says that
-// the server could not be asked.
-func (s *Source) Doctor(ctx context.Context) ([]Finding, error) {
+// Doctor implements sources.Database.
+func (s *Source) Doctor(ctx context.Context) ([]sources.Finding, error) {
 	c, err := s.openCatalog(ctx)
 	if err != nil {
 		return nil, err
@@ -49,11 +30,11 @@ func (s *Source) Doctor(ctx context.Context) ([]Finding, error) {
 type doctor struct {
 	s        *Source
 	c        *catalog
-	findings []Finding
+	findings []sources.Finding
 }
 
-func (d *doctor) add(check string, severity Severity, detail, remedy string) {
-	d.findings = append(d.findings, Finding{Check: check, Severity: severity, Detail: detail, Remedy: remedy})
+func (d *doctor) add(check string, severity sources.Severity, detail, remedy string) {
+	d.findings = append(d.findings, sources.Finding{Check: check, Severity: severity, Detail: detail, Remedy: remedy})
 }
 
 // judge turns an error that names its remedy into a finding, and passes others on.
@@ -62,11 +43,11 @@ func (d *doctor) judge(check, fine string, err error) error {
 	var refused *sources.Refused
 	switch {
 	case err == nil:
-		d.add(check, SeverityOK, fine, "")
+		d.add(check, sources.SeverityOK, fine, "")
 	case errors.As(err, &unfit):
-		d.add(check, SeverityProblem, unfit.Detail, unfit.Remedy)
+		d.add(check, sources.SeverityProblem, unfit.Detail, unfit.Remedy)
 	case errors.As(err, &refused):
-		d.add(check, SeverityProblem, refused.Detail, refused.Remedy)
+		d.add(check, sources.SeverityProblem, refused.Detail, refused.Remedy)
 	default:
 		return err
 	}
@@ -93,22 +74,22 @@ SELECT pg_catalog.current_setting('max_slot_wal_keep_size'), (SELECT setting::bi
 		return err
 	}
 	if size := r[0].text(); size == "-1" {
-		d.add("held WAL", SeverityWarning, "max_slot_wal_keep_size is -1: if capture stays away, its slot fills the server's disk",
+		d.add("held WAL", sources.SeverityWarning, "max_slot_wal_keep_size is -1: if capture stays away, its slot fills the server's disk",
 			"run: ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();")
 	} else {
-		d.add("held WAL", SeverityOK, "a slot holds back at most "+size, "")
+		d.add("held WAL", sources.SeverityOK, "a slot holds back at most "+size, "")
 	}
 	const shortTimeout = 10_000
 	if ms := r[1].int(); ms > 0 && ms < shortTimeout {
-		d.add("wal_sender_timeout", SeverityWarning, fmt.Sprintf("%d ms: a short pause of the network ends the stream", ms),
+		d.add("wal_sender_timeout", sources.SeverityWarning, fmt.Sprintf("%d ms: a short pause of the network ends the stream", ms),
 			"run: ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();")
 	} else {
-		d.add("wal_sender_timeout", SeverityOK, fmt.Sprintf("%d ms", ms), "")
+		d.add("wal_sender_timeout", sources.SeverityOK, fmt.Sprintf("%d ms", ms), "")
 	}
 	if encoding := r[2].text(); encoding == "SQL_ASCII" {
-		d.add("encoding", SeverityWarning, "the database does not know the encoding of its text: bytes that are not UTF-8 stop capture", "")
+		d.add("encoding", sources.SeverityWarning, "the database does not know the encoding of its text: bytes that are not UTF-8 stop capture", "")
 	} else {
-		d.add("encoding", SeverityOK, encoding, "")
+		d.add("encoding", sources.SeverityOK, encoding, "")
 	}
 	return nil
 }
@@ -119,9 +100,9 @@ func (d *doctor) slots(ctx context.Context) error {
 		return err
 	}
 	if ok {
-		severity, remedy := SeverityOK, ""
+		severity, remedy := sources.SeverityOK, ""
 		if slot.status == "lost" || slot.status == "unreserved" {
-			severity, remedy = SeverityProblem, d.s.resolveRemedy()
+			severity, remedy = sources.SeverityProblem, d.s.resolveRemedy()
 		}
 		d.add("slot", severity, fmt.Sprintf("%q holds back %d bytes of WAL (%s)", d.s.slot(), slot.held, slot.status), remedy)
 		return nil
@@ -141,10 +122,10 @@ SELECT (SELECT count(*) FROM pg_catalog.pg_replication_slots), pg_catalog.curren
 func (d *doctor) room(what string, used, most int64, setting string) {
 	detail := fmt.Sprintf("%d of %d in use", used, most)
 	if used < most {
-		d.add(what, SeverityOK, detail, "")
+		d.add(what, sources.SeverityOK, detail, "")
 		return
 	}
-	d.add(what, SeverityProblem, detail, fmt.Sprintf("run: ALTER SYSTEM SET %s = %d; and restart the server", setting, most+10))
+	d.add(what, sources.SeverityProblem, detail, fmt.Sprintf("run: ALTER SYSTEM SET %s = %d; and restart the server", setting, most+10))
 }
 
 func (d *doctor) tables(ctx context.Context) error {
@@ -157,9 +138,9 @@ func (d *doctor) tables(ctx context.Context) error {
 		return err
 	}
 	for _, l := range sel.left {
-		severity := SeverityWarning
+		severity := sources.SeverityWarning
 		if l.named {
-			severity = SeverityProblem
+			severity = sources.SeverityProblem
 		}
 		d.add("table "+l.quoted(), severity, l.reason, l.remedy)
 	}
@@ -181,16 +162,16 @@ func (d *doctor) publication(ctx context.Context, sel selection) error {
 	case err != nil:
 		return err
 	case r[0].bool():
-		d.add("publication", SeverityOK, fmt.Sprintf("%q exists", pubs.main), "")
+		d.add("publication", sources.SeverityOK, fmt.Sprintf("%q exists", pubs.main), "")
 	case len(foreign) > 0:
 		name := "cdc_" + d.s.o.Name
-		d.add("publication", SeverityProblem, "the role may not publish what it does not own: "+listed(foreign),
+		d.add("publication", sources.SeverityProblem, "the role may not publish what it does not own: "+listed(foreign),
 			"let the owner of the tables run: "+sel.publicationSQL(name)+"; and give --publication "+name)
 	case !r[1].bool():
-		d.add("publication", SeverityProblem, "the role may not make a publication in this database",
+		d.add("publication", sources.SeverityProblem, "the role may not make a publication in this database",
 			"run: GRANT CREATE ON DATABASE "+quoteName(d.s.Database())+" TO "+quoteName(d.s.dsn.config.User)+";")
 	default:
-		d.add("publication", SeverityOK, "the role may make one", "")
+		d.add("publication", sources.SeverityOK, "the role may make one", "")
 	}
 	return nil
 }

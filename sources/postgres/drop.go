@@ -7,8 +7,8 @@ import (
 	"cdc/sources"
 )
 
-// Drop removes what this source has made at the server: the slot, and its publications unless the user named one. It returns what
-// was there. A slot that a session uses is refused.
+// Drop implements sources.Database: the slot goes, and its publications unless the user named one. A slot that a session uses is
+// refused.
 func (s *Source) Drop(ctx context.Context) (dropped []string, err error) {
 	c, err := s.openCatalog(ctx)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"regexp"
 	"time"
+
+	"cdc/sources"
 )
 
 // Defaults of Options.
@@ -21,10 +23,10 @@ type Options struct {
 	// DSN is a connection string as libpq reads it: a URL or keywords and values.
 	DSN string
 	// Password replaces the DSN's when it is not empty.
-	Password Secret
+	Password sources.Secret
 	// Name is the source's name in the log.
 	Name string
-	// Tables are patterns of what is captured, see ParsePattern; none means every table that the role may read.
+	// Tables are patterns of what is captured, see sources.ParsePattern; none means every table that the role may read.
 	Tables []string
 	// AppendOnly are patterns of tables of which only inserts and truncates are captured.
 	AppendOnly []string
@@ -70,7 +72,7 @@ func (o Options) Validate() error {
 	}
 	for _, patterns := range [][]string{o.Tables, o.AppendOnly} {
 		for _, text := range patterns {
-			if _, err := ParsePattern(text); err != nil {
+			if _, err := sources.ParsePattern(text); err != nil {
 				problems = append(problems, err)
 			}
 		}

@@ -79,6 +79,31 @@ func PositionText(p changelog.Position) string {
 	return at.End.String()
 }
 
+// ParseMoment reads what a person writes after LSN: the position that includes every transaction whose commit record ends at or
+// before it.
+func ParseMoment(text string) (changelog.Position, error) {
+	at, err := ParseLSN(text)
+	if err != nil {
+		return "", err
+	}
+	return FormatPosition(Position{Commit: at, End: at}), nil
+}
+
+// After reports whether the transaction whose unit stands at the position unit is not included in p.
+func After(p, unit changelog.Position) bool { return endOf(unit) > endOf(p) }
+
+// Reached reports whether a stream that stands at the position unit has passed p.
+func Reached(p, unit changelog.Position) bool { return endOf(unit) >= endOf(p) }
+
+// endOf is the end of a position; one that cannot be read is before everything.
+func endOf(p changelog.Position) LSN {
+	at, err := ParsePosition(p)
+	if err != nil {
+		return 0
+	}
+	return at.End
+}
+
 // microsOf turns the server's µs since 2000 into µs since 1970.
 func microsOf(sinceY2K int64) changelog.Micros {
 	return changelog.Micros(sinceY2K + schema.UnixEpoch2000)

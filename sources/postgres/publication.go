@@ -95,16 +95,16 @@ func numbers(text string) []uint32 {
 func (s *Source) choose(tables []*tableInfo) selection {
 	var sel selection
 	for _, t := range tables {
-		w := s.patterns.wants(t.schema, t.name)
-		if !w.include {
+		if !s.tables.Wants(t.schema, t.name) {
 			continue
 		}
-		reason, remedy := s.unfit(t, w.appendOnly)
+		appendOnly, named := s.appendOnly.Includes(t.schema, t.name), s.tables.Names(t.schema, t.name)
+		reason, remedy := s.unfit(t, appendOnly)
 		switch {
 		case reason == "":
-			sel.chosen = append(sel.chosen, choice{tableInfo: t, appendOnly: w.appendOnly, named: w.named})
-		case t.readable || len(s.patterns.include) > 0:
-			sel.left = append(sel.left, leftOut{tableInfo: t, reason: reason, remedy: remedy, named: w.named})
+			sel.chosen = append(sel.chosen, choice{tableInfo: t, appendOnly: appendOnly, named: named})
+		case t.readable || len(s.tables.Including()) > 0:
+			sel.left = append(sel.left, leftOut{tableInfo: t, reason: reason, remedy: remedy, named: named})
 		}
 	}
 	return sel
@@ -122,14 +122,12 @@ func (s *Source) checkWishes(tables []*tableInfo, sel selection) error {
 }
 
 func (s *Source) checkPatterns(tables []*tableInfo) error {
-	for _, patterns := range [][]Pattern{s.patterns.include, s.patterns.exclude, s.patterns.appendOnly, s.patterns.notApp} {
-		for _, p := range patterns {
-			matches := func(t *tableInfo) bool { return p.Matches(s.o.Name, t.schema, t.name) }
-			if !slices.ContainsFunc(tables, matches) {
-				return &sources.Unfit{
-					Detail: fmt.Sprintf("pattern %q matches no table", p.text),
-					Remedy: "see the tables with \\dt *.* in psql; a partition is captured through its root, and unlogged tables cannot be",
-				}
+	for _, p := range slices.Concat(s.tables.All(), s.appendOnly.All()) {
+		matches := func(t *tableInfo) bool { return p.Matches(s.o.Name, t.schema, t.name) }
+		if !slices.ContainsFunc(tables, matches) {
+			return &sources.Unfit{
+				Detail: fmt.Sprintf("pattern %q matches no table", p),
+				Remedy: "see the tables with \\dt *.* in psql; a partition is captured through its root, and unlogged tables cannot be",
 			}
 		}
 	}

@@ -28,10 +28,11 @@ const (
 // Source is one database that is tailed through a slot. Ack and Progress may be called at any time; the other methods one at a
 // time.
 type Source struct {
-	o        Options
-	dsn      *dsn
-	patterns *patternSet
-	log      *slog.Logger
+	o   Options
+	dsn *dsn
+	// tables are what is captured, appendOnly those of them of which only inserts and truncates are.
+	tables, appendOnly *sources.PatternSet
+	log                *slog.Logger
 	// acked holds the newest position that is durable here.
 	acked ackBox
 	// textOnly says that a column has been met that cannot be read in binary.
@@ -44,7 +45,7 @@ type Source struct {
 	progress sources.Progress
 }
 
-var _ sources.Source = (*Source)(nil)
+var _ sources.Database = (*Source)(nil)
 
 // New makes a source. It does not connect.
 func New(o Options) (*Source, error) {
@@ -56,17 +57,19 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	patterns, err := newPatternSet(o)
-	if err != nil {
+	s := &Source{o: o, dsn: d, log: o.Logger.With("source", o.Name)}
+	if s.tables, err = sources.ParsePatterns(o.Name, o.Tables); err != nil {
 		return nil, err
 	}
-	s := &Source{o: o, dsn: d, patterns: patterns, log: o.Logger.With("source", o.Name)}
+	if s.appendOnly, err = sources.ParsePatterns(o.Name, o.AppendOnly); err != nil {
+		return nil, err
+	}
 	s.acked.woken = make(chan struct{}, 1)
 	s.progress = sources.Progress{Phase: sources.PhaseConnecting, LagBytes: -1, HeldBytes: -1}
 	return s, nil
 }
 
-// Warnings are what the user should know about the options, one sentence each.
+// Warnings implements sources.Database.
 func (s *Source) Warnings() []string { return s.dsn.warnings }
 
 // Database is the name of the database that the connection string names.
@@ -132,7 +135,7 @@ func (s *Source) publications() publications {
 		return publications{main: s.o.Publication}
 	}
 	p := publications{main: s.slot(), own: true}
-	if len(s.patterns.appendOnly) > 0 {
+	if len(s.appendOnly.Including()) > 0 {
 		p.inserts = p.main + insertsSuffix
 	}
 	return p

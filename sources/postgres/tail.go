@@ -9,18 +9,8 @@ import (
 	"cdc/sources"
 )
 
-// TailOutput takes what Tail reads.
-type TailOutput interface {
-	// Change is called with each change of the open transaction. Columns that the server did not send are absent. The change is
-	// valid during the call.
-	Change(c *changelog.Change) error
-	// Commit ends the transaction, also one without any change that was let through.
-	Commit(c sources.Commit) error
-}
-
-// Tail streams the changes of the tables that match from now on, through a temporary slot and without a log: nothing is kept, and
-// what happens while nobody listens is not seen. A publication is made for as long as it runs unless the user named one.
-func (s *Source) Tail(ctx context.Context, out TailOutput) error {
+// Tail implements sources.Database through a temporary slot. A publication is made for as long as it runs unless the user named one.
+func (s *Source) Tail(ctx context.Context, out sources.TailOutput) error {
 	c, err := s.openCatalog(ctx)
 	if err != nil {
 		return err
@@ -53,7 +43,7 @@ func (s *Source) Tail(ctx context.Context, out TailOutput) error {
 		return err
 	}
 	st := &stream{
-		feed: feed, out: &tailOutput{to: out}, guide: &tailGuide{s: s, c: c}, types: c.types, timeline: is.timeline, remedy: "report it", after: e.point,
+		feed: feed, out: sources.NewTailWriter(out), guide: &tailGuide{s: s, c: c}, types: c.types, timeline: is.timeline, remedy: "report it", after: e.point,
 		relations: map[uint32]*relation{}, asked: make(chan struct{}, 1),
 	}
 	return s.runTail(ctx, st)
@@ -101,48 +91,6 @@ func (s *Source) tailPublication(ctx context.Context, c *catalog) (publications,
 	return publications{main: name, own: true}, remove, nil
 }
 
-// tailOutput turns packed rows into changes.
-type tailOutput struct {
-	to      TailOutput
-	ordinal uint64
-}
-
-func (t *tailOutput) Change(r *sources.Row) error {
-	c := changelog.Change{Ordinal: t.ordinal, Op: r.Op, Table: r.Table, Image: r.Image}
-	t.ordinal++
-	var err error
-	if r.Before != nil {
-		if c.Before, err = r.Table.Layout().Row(r.Before); err != nil {
-			return err
-		}
-	}
-	if r.After != nil {
-		if c.After, err = r.Table.Layout().Row(r.After); err != nil {
-			return err
-		}
-	}
-	return t.to.Change(&c)
-}
-
-func (t *tailOutput) Truncate(table *schema.Table, o changelog.TruncateOptions) error {
-	c := changelog.Change{Ordinal: t.ordinal, Op: changelog.OpTruncate, Table: table, Cascade: o.Cascade, Restart: o.RestartIdentity}
-	t.ordinal++
-	return t.to.Change(&c)
-}
-
-func (t *tailOutput) Message(prefix, content []byte) error {
-	c := changelog.Change{Ordinal: t.ordinal, Op: changelog.OpMessage, Prefix: prefix, Content: content}
-	t.ordinal++
-	return t.to.Change(&c)
-}
-
-func (t *tailOutput) Commit(_ context.Context, c sources.Commit) (changelog.Offset, error) {
-	t.ordinal = 0
-	return 0, t.to.Commit(c)
-}
-
-func (t *tailOutput) SourceTime(changelog.Micros) {}
-
 // tailGuide describes tables as the stream and the catalogue do at the moment.
 type tailGuide struct {
 	s *Source
@@ -150,7 +98,7 @@ type tailGuide struct {
 }
 
 func (g *tailGuide) resolve(ctx context.Context, m *relationMessage) (*schema.Table, bool, error) {
-	if !g.s.patterns.wants(m.schema, m.name).include {
+	if !g.s.tables.Wants(m.schema, m.name) {
 		return nil, true, nil
 	}
 	types := make([]uint32, len(m.columns))

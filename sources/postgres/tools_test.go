@@ -20,7 +20,7 @@ func TestSnapshotHoldsTheTablesAtItsPosition(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, `CREATE TABLE t (id int PRIMARY KEY, v text)`, `INSERT INTO t SELECT i, 'v' FROM generate_series(1, 100) i`)
 	r.run()
-	ver, err := r.src.Snapshot(t.Context())
+	ver, err := r.src.Verification(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestG6SnapshotsUnderLoadEqualTheLogAtTheirPositions(t *testing.T) {
 	at, _ := tableNamed(r, "t")
 	want := map[LSN][]string{}
 	for range 4 {
-		ver, err := r.src.Snapshot(t.Context())
+		ver, err := r.src.Verification(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestG6SnapshotsUnderLoadEqualTheLogAtTheirPositions(t *testing.T) {
 			t.Fatal(err)
 		}
 		slices.Sort(rows)
-		want[ver.Position.End] = rows
+		want[endOf(ver.Position())] = rows
 		ver.Close()
 	}
 	cancel()
@@ -166,7 +166,7 @@ func TestDoctorNamesWhatIsMissingWithItsRemedy(t *testing.T) {
 	}
 	var text strings.Builder
 	for _, f := range findings {
-		if f.Severity != SeverityOK {
+		if f.Severity != sources.SeverityOK {
 			fmt.Fprintf(&text, "%s %s: %s; %s\n", f.Severity, f.Check, f.Detail, f.Remedy)
 		}
 	}
@@ -186,20 +186,20 @@ func TestDoctorSaysThatOnlyAnOwnerPublishesATable(t *testing.T) {
 	r.o.DSN, r.o.AppendOnly = r.pg.DSN(role, r.db), []string{"log"}
 	r.open()
 	finding := r.finding("publication")
-	if finding.Severity != SeverityProblem || !strings.Contains(finding.Detail, `"public"."log"`) {
+	if finding.Severity != sources.SeverityProblem || !strings.Contains(finding.Detail, `"public"."log"`) {
 		t.Fatalf("%+v", finding)
 	}
 	_, statement, _ := strings.Cut(finding.Remedy, "run: ")
 	statement, _, _ = strings.Cut(statement, ";")
 	r.sql(statement, `INSERT INTO log VALUES ('a')`, `UPDATE log SET v = 'b'`) // the application may go on
 	r.sql(`ALTER TABLE t OWNER TO `+role, `ALTER TABLE log OWNER TO `+role)
-	if finding := r.finding("publication"); finding.Severity != SeverityOK {
+	if finding := r.finding("publication"); finding.Severity != sources.SeverityOK {
 		t.Errorf("%+v", finding)
 	}
 }
 
 // finding is what doctor says about a check.
-func (r *rig) finding(check string) Finding {
+func (r *rig) finding(check string) sources.Finding {
 	r.Helper()
 	findings, err := r.src.Doctor(r.Context())
 	if err != nil {
@@ -211,7 +211,7 @@ func (r *rig) finding(check string) Finding {
 		}
 	}
 	r.Fatalf("nothing about %s in %+v", check, findings)
-	return Finding{}
+	return sources.Finding{}
 }
 
 func TestLeastPrivilegedRoleIsEnoughOrToldWhatItLacks(t *testing.T) {

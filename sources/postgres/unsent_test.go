@@ -144,8 +144,10 @@ func TestG2ColumnMadeAgainWhileTheLogIsBehindIsCopied(t *testing.T) {
 	t.Parallel()
 	for name, statements := range map[string][]string{
 		"dropped and made again": {`ALTER TABLE t DROP b`, `ALTER TABLE t ADD b text`},
-		"made twice": {`ALTER TABLE t ADD c text`, `INSERT INTO t VALUES (4, 'a4', 'b4', 'c4')`, `ALTER TABLE t DROP c`,
-			`ALTER TABLE t ADD c text`},
+		"made twice": {
+			`ALTER TABLE t ADD c text`, `INSERT INTO t VALUES (4, 'a4', 'b4', 'c4')`, `ALTER TABLE t DROP c`,
+			`ALTER TABLE t ADD c text`,
+		},
 		"name taken over": {`ALTER TABLE t RENAME b TO z`, `ALTER TABLE t ADD b text`},
 	} {
 		t.Run(name, func(t *testing.T) {

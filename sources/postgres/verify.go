@@ -8,29 +8,26 @@ import (
 
 	"cdc/changelog"
 	"cdc/schema"
+	"cdc/sources"
 )
 
-// Verification is the source's tables as they were at one position, for comparing them with the log's. It holds a temporary slot
-// and a snapshot at the server until it is closed.
-type Verification struct {
-	// Position is the snapshot's place in the stream: it holds every transaction whose commit ends at or before its End, and no
-	// other. Time is the server's clock right after it was taken.
-	Position Position
-	Time     changelog.Micros
-
+// verification is the source's tables at the consistent point of a temporary slot, which it holds with its snapshot until it is
+// closed.
+type verification struct {
+	at   Position
 	s    *Source
 	v    *view
 	ws   *walsender
 	held map[uint32]published
 }
 
-// Snapshot takes a snapshot. Close it.
-func (s *Source) Snapshot(ctx context.Context) (*Verification, error) {
+// Verification implements sources.Database.
+func (s *Source) Verification(ctx context.Context) (sources.Verification, error) {
 	ws, err := s.connectWalsender(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ver, err := s.snapshotOn(ctx, ws)
+	ver, err := s.verifyOn(ctx, ws)
 	if err != nil {
 		closeConn(ws.PgConn)
 		return nil, err
@@ -38,7 +35,7 @@ func (s *Source) Snapshot(ctx context.Context) (*Verification, error) {
 	return ver, nil
 }
 
-func (s *Source) snapshotOn(ctx context.Context, ws *walsender) (*Verification, error) {
+func (s *Source) verifyOn(ctx context.Context, ws *walsender) (*verification, error) {
 	is, err := identify(ctx, ws)
 	if err != nil {
 		return nil, err
@@ -62,8 +59,8 @@ func (s *Source) snapshotOn(ctx context.Context, ws *walsender) (*Verification, 
 		v.close()
 		return nil, err
 	}
-	return &Verification{
-		Position: Position{Timeline: is.timeline, Commit: e.point, End: e.point}, Time: v.taken, s: s, v: v, ws: ws, held: held,
+	return &verification{
+		at: Position{Timeline: is.timeline, Commit: e.point, End: e.point}, s: s, v: v, ws: ws, held: held,
 	}, nil
 }
 
@@ -74,15 +71,20 @@ func randomName(prefix string) string {
 	return prefix + hex.EncodeToString(b[:])
 }
 
-// Read calls f with every row of the table, packed in the version, which must be the one in force at the snapshot's position. Only
-// the rows that the publication publishes are read. The row is reused after the call.
-func (ver *Verification) Read(ctx context.Context, version *schema.Table, f func(row []byte) error) error {
+// Position implements sources.Verification: the snapshot holds every transaction whose commit ends at or before its End.
+func (ver *verification) Position() changelog.Position { return FormatPosition(ver.at) }
+
+// Time implements sources.Verification.
+func (ver *verification) Time() changelog.Micros { return ver.v.taken }
+
+// Read implements sources.Verification. Only the rows that the publication publishes are read.
+func (ver *verification) Read(ctx context.Context, version *schema.Table, f func(row []byte) error) error {
 	infos, err := ver.v.byOID(ctx, []uint32{version.SourceTable})
 	if err != nil {
 		return err
 	}
 	if len(infos) != 1 {
-		return fmt.Errorf("read table %s: it does not exist at %s", version.FullName(), ver.Position.End)
+		return fmt.Errorf("read table %s: it does not exist at %s", version.FullName(), ver.at.End)
 	}
 	t := choice{tableInfo: infos[0], appendOnly: version.AppendOnly}
 	t.filter = ver.held[t.oid].filter
@@ -103,7 +105,7 @@ func (ver *Verification) Read(ctx context.Context, version *schema.Table, f func
 }
 
 // Close gives the snapshot and the slot back.
-func (ver *Verification) Close() {
+func (ver *verification) Close() {
 	ver.v.close()
 	closeConn(ver.ws.PgConn)
 }

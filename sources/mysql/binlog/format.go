@@ -25,7 +25,7 @@ const (
 	serverNameBytes   = 50
 	formatHeaderAt    = 2 + serverNameBytes + 4 // where the size of headers is
 	formatBytesMin    = formatHeaderAt + 1 + 1  // with it and the checksum's algorithm, and no sizes of fixed parts
-	mariaTypesMin     = 160 // MariaDB's event types begin there, so its list of them is longer than MySQL's
+	mariaTypesMin     = 160                     // MariaDB's event types begin there, so its list of them is longer than MySQL's
 	queryHeaderBytes  = 13
 	tableHeaderBytes  = 8
 	rowsHeaderBytes   = 10

@@ -70,7 +70,9 @@ func (z *Inflater) expand(t Type, b []byte, size int) ([]byte, error) {
 	if err := z.reset(); err != nil {
 		return nil, fmt.Errorf("read %s event: %w: %w", t, ErrMalformed, err)
 	}
-	z.out = z.out[:0]
+	if z.out = z.out[:0]; cap(z.out) > payloadKept {
+		z.out = nil
+	}
 	for {
 		if len(z.out) == cap(z.out) {
 			z.out = grow(z.out, max(len(z.out), inflateStepBytes), size+1)

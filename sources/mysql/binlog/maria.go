@@ -182,7 +182,7 @@ const (
 // mariaGTIDBytes is the size of the event when its flags ask for less: it is filled up with zeros.
 const mariaGTIDBytes = 19
 
-// ParseMariaGTID reads a MARIADB_GTID.
+// ParseMariaGTIDEvent reads a MARIADB_GTID.
 func ParseMariaGTIDEvent(e Event) (MariaGTIDEvent, error) {
 	r := reader{b: e.Body}
 	var g MariaGTIDEvent

@@ -42,6 +42,16 @@ func parse(e Event, f *Format, z *Inflater) (any, error) {
 		return ParseXAPrepare(e)
 	case TypeTransactionPayload:
 		return parsePayload(e)
+	case TypeIntVar:
+		return ParseIntVar(e)
+	case TypeRand:
+		return ParseRand(e)
+	case TypeUserVar:
+		return ParseUserVar(e)
+	case TypeBeginLoadQuery, TypeAppendBlock, TypeDeleteFile:
+		return ParseLoadBlock(e)
+	case TypeExecuteLoadQuery:
+		return ParseLoadQuery(e)
 	case TypeTableMap:
 		m, err := ParseTableMap(e)
 		if err == nil {

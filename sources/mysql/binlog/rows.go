@@ -139,16 +139,16 @@ type Image struct {
 type Images struct {
 	Image Image
 
-	rows *Rows
+	rows Rows
 	rest []byte
 	json int
-	// pending is set from Next until Skip.
-	pending, half, bad bool
+	// begun is set by the first Next, pending from Next until Skip, half when an after image is next.
+	begun, pending, half, bad bool
 }
 
 // Images begins at the first image. jsonColumns is how many columns of the table are JSON; only partial updates need it.
 func (rows *Rows) Images(jsonColumns int) Images {
-	return Images{rows: rows, rest: rows.Data, json: jsonColumns, half: rows.Kind == RowsWrite}
+	return Images{rows: *rows, rest: rows.Data, json: jsonColumns, half: rows.Kind == RowsWrite}
 }
 
 // Next goes to the next image and tells whether there is one. An update's images come in turns, before image first.
@@ -157,11 +157,11 @@ func (im *Images) Next() bool {
 		im.bad = true
 		return false
 	}
-	if len(im.rest) == 0 {
-		// Half an update may be missing, or rows whose images hold no column, and so take no bytes: nothing says how many.
-		im.bad = im.rows.Kind == RowsUpdate && im.half || im.invisible()
+	if len(im.rest) == 0 && (im.begun || !im.invisible()) {
+		im.bad = im.rows.Kind == RowsUpdate && im.half // half an update is missing
 		return false
 	}
+	im.begun = true
 	im.Image = Image{After: im.half, Present: im.rows.Before, Data: im.rest}
 	if im.half {
 		im.Image.Present = im.rows.After
@@ -176,10 +176,10 @@ func (im *Images) Next() bool {
 	return true
 }
 
-// invisible tells whether there may be rows that take no bytes: a server that logs minimal images writes them so for an INSERT that
-// names no column.
+// invisible tells whether the event is one row that takes no bytes: a server that logs minimal images writes an INSERT so that names
+// no column, in a table without a key. MySQL refuses to write two of them into an event.
 func (im *Images) invisible() bool {
-	return im.rows.Kind == RowsWrite && im.rows.Table != DummyTable && countBits(im.rows.After, im.rows.Width) == 0
+	return len(im.rows.Data) == 0 && im.rows.Kind == RowsWrite && im.rows.Table != DummyTable && countBits(im.rows.After, im.rows.Width) == 0
 }
 
 // partialJSON is the bit of binlog_row_value_options that says that bits for partial values follow.
@@ -213,7 +213,7 @@ func (im *Images) Skip(rest []byte) {
 	}
 	im.pending = false
 	im.rest = im.Image.Data[used:]
-	im.bad = used == 0 // would never end
+	im.bad = used == 0 && len(im.Image.Data) > 0 // would never end
 }
 
 // Err tells whether the images ended where the event did.

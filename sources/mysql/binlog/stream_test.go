@@ -35,7 +35,6 @@ type stream struct {
 	format  Format
 	z       Inflater
 	payload Payload
-	tables  map[uint64][]byte // descriptions
 	sum     Checksum
 	// each is called for every event, those in payloads included, with raw nil.
 	each func(e Event, raw []byte)

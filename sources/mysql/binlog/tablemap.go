@@ -46,7 +46,8 @@ type Extra struct {
 }
 
 // Columns reads what the table map tells of its columns, by their place. How much that is depends on binlog_row_metadata: types
-// and signs always, with FULL also names, labels and the primary key. Labels are text of the column's character set.
+// and signs always, with FULL also names, labels and the primary key. Labels are in UTF-8, and not
+// known when their character set is not.
 func (m *TableMap) Columns(f *Format) ([]value.Column, []Extra, error) {
 	r := reader{b: m.Description}
 	n := r.packed()

@@ -233,5 +233,26 @@ func isEnumOrSet(t value.Type) bool { return t == value.TypeEnum || t == value.T
 func isGeometry(t value.Type) bool  { return t == value.TypeGeometry }
 func isVector(t value.Type) bool    { return t == value.TypeVector }
 
-// decodeLabels turns labels into UTF-8, in which they are until the column's character set says otherwise.
-func (c *columnsReader) decodeLabels() {}
+// decodeLabels turns labels into UTF-8. Those that cannot be turned are not known: information_schema may tell them.
+func (c *columnsReader) decodeLabels() {
+	for i := range c.columns {
+		if c.columns[i].Known&value.KnownLabels != 0 && !decodeLabels(&c.columns[i]) {
+			c.columns[i].Labels = nil
+			c.columns[i].Known &^= value.KnownLabels
+		}
+	}
+}
+
+func decodeLabels(c *value.Column) bool {
+	var buf []byte
+	for i, label := range c.Labels {
+		var err error
+		if buf, err = value.AppendUTF8(buf[:0], c.Collation, []byte(label)); err != nil {
+			return false
+		}
+		if string(buf) != label {
+			c.Labels[i] = string(buf)
+		}
+	}
+	return true
+}

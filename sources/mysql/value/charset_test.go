@@ -3,6 +3,7 @@ package value
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"go/format"
@@ -167,6 +168,71 @@ func writeTables(t *testing.T, tables map[string]*cellTable) {
 	}
 	if err := os.WriteFile("charset.bin", out, 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// pointsPerQuery is how many characters go to the server at once.
+const pointsPerQuery = 1 << 13
+
+// TestEveryCodePointOfUnicode lets the servers write every code point in each character set that has them all, and reads it back.
+func TestEveryCodePointOfUnicode(t *testing.T) {
+	eachServer(t, func(t *testing.T, s *server) {
+		c, _ := s.database(t)
+		c.exec("SET character_set_results = NULL, sql_mode = 'STRICT_ALL_TABLES'")
+		names := []string{"utf8mb4", "utf8mb3", "ucs2", "utf16", "utf16le", "utf32"}
+		if !s.mariadb() {
+			names = append(names, "gb18030")
+		}
+		points := 0
+		for _, name := range names {
+			last := rune(utf8.MaxRune)
+			if name == "ucs2" || name == "utf8mb3" {
+				last = 0xffff
+			}
+			cs := charsetNamed(name)
+			for from := rune(0); from <= last; from += pointsPerQuery {
+				var text []byte
+				for r := from; r < from+pointsPerQuery; r++ {
+					if utf8.ValidRune(r) {
+						text = utf8.AppendRune(text, r)
+						points++
+					}
+				}
+				if len(text) == 0 {
+					continue
+				}
+				written := c.rows(fmt.Sprintf("SELECT CONVERT(_utf8mb4 x'%x' USING %s)", text, name))[0][0]
+				got, err := cs.appendUTF8(nil, written)
+				if err != nil || !bytes.Equal(got, text) {
+					t.Errorf("%s: U+%X and on: %v", name, from, err)
+				}
+			}
+		}
+		t.Logf("%s: %d characters of %d character sets", s.flavor, points, len(names))
+	})
+}
+
+// TestBytesWithoutACharacterAreNamed has what columns can hold and no text is.
+func TestBytesWithoutACharacterAreNamed(t *testing.T) {
+	for name, texts := range map[string][]string{
+		"utf8mb4": {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xe6\x97"},
+		"utf8mb3": {"\xed\xa0\x80"},
+		"ascii":   {"\x80", "a\xff"},
+		"cp1250":  {"\x81", "abcdefgh\x81"},
+		"ucs2":    {"a", "\xd8\x00", "\x00a\xdc\x00"},
+		"utf16":   {"\xd8\x00", "\xdc\x00\xd8\x00", "\xd8\x00\x00a", "\x00"},
+		"utf16le": {"\x00\xd8", "a"},
+		"utf32":   {"\x00\x00\xd8\x00", "\x00\x11\x00\x00", "\x00\x00a"},
+		"gbk":     {"\x81", "a\xff\xff", "\xa2\xa0"},
+		"ujis":    {"\x8f\xa1", "\x8f\xa1\xa1\x80", "\x8e"},
+		"gb18030": {"\x81", "\x81\x30\x81", "\xfe\x39\xfe\x39", "\x81\x30\x81\x3a"},
+	} {
+		for _, text := range texts {
+			got, err := charsetNamed(name).appendUTF8([]byte("prefix"), []byte(text))
+			if !errors.Is(err, ErrCharset) || string(got) != "prefix" {
+				t.Errorf("%s: %x became %q, %v", name, text, got, err)
+			}
+		}
 	}
 }
 

@@ -77,7 +77,6 @@ const (
 // scratch is memory that decoding a value needs for a while.
 type scratch struct {
 	digits  []byte
-	json    jsonPrinter
 	inflate inflater
 }
 
@@ -107,6 +106,44 @@ func Compile(columns []Column, t *schema.Table) (*Decoder, error) {
 // Image decodes one row image, the null bits and values of the columns whose bits are set in present, and appends the packed row to
 // dst. The other columns are absent. It returns dst with the row and what follows the image; after an error dst is unchanged.
 func (d *Decoder) Image(dst, present, image []byte) (row, rest []byte, err error) {
+	return d.image(dst, present, image, nil)
+}
+
+// JSONUpdate is a column of a row image that holds, in place of its value, what has changed in it.
+type JSONUpdate struct {
+	Column int
+	// Diffs is for ApplyJSONDiffs; it shares the image's memory.
+	Diffs []byte
+}
+
+// PartialImage decodes the after image of a PARTIAL_UPDATE_ROWS. A bit of partial stands for each JSON column of the table, in the
+// image or not, and says that the column is an update: it is absent from the row and appended to updates.
+func (d *Decoder) PartialImage(
+	dst, present, partial, image []byte, updates []JSONUpdate,
+) (row, rest []byte, updated []JSONUpdate, err error) {
+	if len(partial) != (d.json+7)/8 {
+		return dst, image, updates, fmt.Errorf("%w: a bitmap of %d bytes for %d JSON columns", ErrImage, len(partial), d.json)
+	}
+	p := partialImage{bits: partial, updates: updates}
+	row, rest, err = d.image(dst, present, image, &p)
+	return row, rest, p.updates, err
+}
+
+// partialImage is what an image of a partial update has beyond others.
+type partialImage struct {
+	bits    []byte
+	next    int // the next JSON column
+	updates []JSONUpdate
+}
+
+// take reports whether the next JSON column is an update.
+func (p *partialImage) take() bool {
+	n := p.next
+	p.next++
+	return p.bits[n>>3]>>(n&7)&1 != 0
+}
+
+func (d *Decoder) image(dst, present, image []byte, partial *partialImage) (row, rest []byte, err error) {
 	nulls, rest, err := d.bitmaps(present, image)
 	if err != nil {
 		return dst, image, err
@@ -115,16 +152,22 @@ func (d *Decoder) Image(dst, present, image []byte) (row, rest []byte, err error
 	b.Reset(d.layout, dst)
 	null := 0
 	for i := range d.fields {
+		f := &d.fields[i]
+		update := partial != nil && f.op == opJSON && partial.take()
 		if present[i>>3]>>(i&7)&1 == 0 {
 			continue
 		}
 		isNull := nulls[null>>3]>>(null&7)&1 != 0
 		null++
-		if isNull {
+		n := 0
+		switch {
+		case isNull:
 			b.Null(i)
-			continue
+		case update:
+			n, err = partial.diffs(i, rest)
+		default:
+			n, err = d.value(f, i, rest)
 		}
-		n, err := d.value(&d.fields[i], i, rest)
 		if err != nil {
 			return d.abandon(dst), image, d.failed(i, err)
 		}
@@ -135,6 +178,23 @@ func (d *Decoder) Image(dst, present, image []byte) (row, rest []byte, err error
 		return row, image, err
 	}
 	return row, rest, nil
+}
+
+// diffsLength is the size of the length before the differences (mysql-server, sql/json_diff.cc, Json_diff_vector::read_binary).
+const diffsLength = 4
+
+// diffs takes the differences that data begins with.
+func (p *partialImage) diffs(column int, data []byte) (int, error) {
+	if len(data) < diffsLength {
+		return 0, errShort
+	}
+	size := uint64(binary.LittleEndian.Uint32(data))
+	if size > uint64(len(data)-diffsLength) {
+		return 0, errShort
+	}
+	end := diffsLength + int(size)
+	p.updates = append(p.updates, JSONUpdate{Column: column, Diffs: data[diffsLength:end]})
+	return end, nil
 }
 
 // bitmaps checks the bitmap of the columns and splits the null bits from the values.

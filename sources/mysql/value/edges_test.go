@@ -37,12 +37,16 @@ var (
 	datetimes = quoted("0000-00-00 00:00:00", "2024-00-15 01:02:03", "0001-01-01 00:00:00.000001", "9999-12-31 23:59:59.4", "1970-01-01 00:00:00",
 		"2024-02-29 12:34:56.789012", "2000-01-01 23:59:59.100000", "2024-06-00 00:00:00.99", "2024-02-29 12:34:56.999999")
 	stamps = quoted("0000-00-00 00:00:00", "1970-01-01 00:00:01", "2038-01-19 03:14:07", "2024-02-29 12:34:56.789012", "2000-01-01 00:00:00.5",
-		"1970-01-01 00:00:01.000001", "2024-03-31 02:30:00")
-	floats = []string{"0", "-0e0", "1.1", "-1.5", "3.4028234e38", "1.17549435e-38", "1e-45", "0.1", "16777217", "123456789", "1e10", "3.14159265", "-2.5e-7"}
-	doubles = []string{"0", "-0e0", "1.1", "1e308", "1.7976931348623157e308", "5e-324", "2.2250738585072014e-308", "0.1", "9007199254740993",
-		"123456789.123456789", "1e23", "9.999999999999999e22", "1e15", "1e16", "-2.5e-7", "0.30000000000000004"}
-	wkb = []string{"ST_GeomFromText('POINT(1 2)')", "ST_GeomFromText('LINESTRING(0 0,1 1,2 -2.5)')", "ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))')",
-		"ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))')", "ST_GeomFromText('POINT(1 2)', 4326)"}
+		"1970-01-01 00:00:01.000001", "2024-03-31 02:30:00", "1970-01-01 00:00:00.5", "1970-01-01 00:00:00", "2038-01-19 03:14:07.999999")
+	floats  = []string{"0", "-0e0", "1.1", "-1.5", "3.4028234e38", "1.17549435e-38", "1e-45", "0.1", "16777217", "123456789", "1e10", "3.14159265", "-2.5e-7"}
+	doubles = []string{
+		"0", "-0e0", "1.1", "1e308", "1.7976931348623157e308", "5e-324", "2.2250738585072014e-308", "0.1", "9007199254740993",
+		"123456789.123456789", "1e23", "9.999999999999999e22", "1e15", "1e16", "-2.5e-7", "0.30000000000000004",
+	}
+	wkb = []string{
+		"ST_GeomFromText('POINT(1 2)')", "ST_GeomFromText('LINESTRING(0 0,1 1,2 -2.5)')", "ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))')",
+		"ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))')", "ST_GeomFromText('POINT(1 2)', 4326)",
+	}
 )
 
 var edges = []edge{
@@ -84,13 +88,25 @@ var edges = []edge{
 	{typ: "BIT(64)", values: []string{"0", "x'FFFFFFFFFFFFFFFF'", "1", "x'8000000000000000'"}},
 	{typ: "YEAR", values: []string{"1901", "0000", "2155", "2000"}},
 	{typ: "DATE", values: dates},
-	{typ: "TIME", values: times}, {typ: "TIME(1)", values: times}, {typ: "TIME(2)", values: times}, {typ: "TIME(3)", values: times},
-	{typ: "TIME(4)", values: times}, {typ: "TIME(5)", values: times}, {typ: "TIME(6)", values: times},
-	{typ: "DATETIME", values: datetimes}, {typ: "DATETIME(1)", values: datetimes}, {typ: "DATETIME(2)", values: datetimes},
-	{typ: "DATETIME(3)", values: datetimes}, {typ: "DATETIME(4)", values: datetimes}, {typ: "DATETIME(5)", values: datetimes},
+	{typ: "TIME", values: times},
+	{typ: "TIME(1)", values: times},
+	{typ: "TIME(2)", values: times},
+	{typ: "TIME(3)", values: times},
+	{typ: "TIME(4)", values: times},
+	{typ: "TIME(5)", values: times},
+	{typ: "TIME(6)", values: times},
+	{typ: "DATETIME", values: datetimes},
+	{typ: "DATETIME(1)", values: datetimes},
+	{typ: "DATETIME(2)", values: datetimes},
+	{typ: "DATETIME(3)", values: datetimes},
+	{typ: "DATETIME(4)", values: datetimes},
+	{typ: "DATETIME(5)", values: datetimes},
 	{typ: "DATETIME(6)", values: datetimes},
-	{typ: "TIMESTAMP NULL", values: stamps}, {typ: "TIMESTAMP(1) NULL", values: stamps}, {typ: "TIMESTAMP(3) NULL", values: stamps},
-	{typ: "TIMESTAMP(5) NULL", values: stamps}, {typ: "TIMESTAMP(6) NULL", values: stamps},
+	{typ: "TIMESTAMP NULL", values: stamps},
+	{typ: "TIMESTAMP(1) NULL", values: stamps},
+	{typ: "TIMESTAMP(3) NULL", values: stamps},
+	{typ: "TIMESTAMP(5) NULL", values: stamps},
+	{typ: "TIMESTAMP(6) NULL", values: stamps},
 	{only: "mysql", typ: "TIMESTAMP(6) NULL", values: quoted("2038-01-19 03:14:07.499999")},
 	{typ: "CHAR(5)", values: quoted("", "ab", "ab   ", "héllo", "日本語", "😀😀😀😀😀")},
 	{typ: "CHAR(0)", values: quoted("")},
@@ -172,12 +188,44 @@ var edges = []edge{
 	{only: "mariadb", typ: "INET4", values: quoted("10.0.0.1", "10.0.0.0", "0.0.0.0", "255.255.255.255", "32.32.32.32")},
 	{only: "mariadb", typ: "INET6", values: quoted("2001:db8::1", "::", "::1", "::ffff:1.2.3.4", "::1.2.3.4", "::0.1.2.3", "::2.3", "1::", "::ffff:0:0", "::1:0:0",
 		"1:0:2:0:3:0:4:0", "1:0:0:2:0:0:3:4", "1:0:0:2:0:0:0:4", "fe80::20", "1:2:3:4:5:6:7:8", "0:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:0", "ffff::ffff:1.2.3.4", "64:ff9b::1.2.3.4", "::ffff", "::1:2")},
-	{only: "mariadb", typ: "VARCHAR(100) COMPRESSED", values: append(quoted("", "short"), "repeat('abc', 33)", "repeat('é', 100)")},
+	{only: "mariadb", typ: "VARCHAR(100) COMPRESSED", values: append(quoted("", "short"), "repeat('abc', 33)", "repeat('é', 100)", "repeat('abc', 32)")},
 	{only: "mariadb", typ: "VARCHAR(500) CHARACTER SET latin1 COMPRESSED", values: append(quoted("", "é"), "repeat('abc', 160)")},
 	{only: "mariadb", typ: "VARCHAR(254) CHARACTER SET latin1 COMPRESSED", values: append(quoted("", "é"), "repeat('abc', 84)")},
 	{only: "mariadb", typ: "VARCHAR(255) CHARACTER SET latin1 COMPRESSED", values: append(quoted("", "é"), "repeat('abc', 84)")},
 	{only: "mariadb", typ: "VARBINARY(500) COMPRESSED", values: append(hexes("", "00"), "repeat(x'00', 400)")},
-	{only: "mariadb", typ: "TEXT COMPRESSED", values: append(quoted("", "é"), "repeat('é', 1000)")},
+	{only: "mariadb", typ: "TEXT COMPRESSED", values: append(quoted("", "é"), "repeat('é', 1000)", "repeat('é', 1000)", "repeat('é', 500)")},
 	{only: "mariadb", typ: "LONGBLOB COMPRESSED", values: append(hexes("", "00"), "repeat(x'00', 100000)")},
 	{only: "mariadb", typ: "JSON", values: quoted(`{"a": 12345678901234567890.5, "b":[1,2]}`, "null", "[]", `"é"`)},
+}
+
+// jsonEdges are values of MySQL's JSON, which is the only binary one.
+var jsonEdges = []string{
+	`'null'`, `'true'`, `'false'`, `'{}'`, `'[]'`, `'""'`, `'0'`, `'-1'`, `'1.0'`, `'-0.0'`, `'1e20'`, `'1e15'`, `'1e14'`, `'123456789012345678'`,
+	`'32767'`, `'32768'`, `'-32768'`, `'-32769'`, `'65535'`, `'65536'`, `'2147483647'`, `'2147483648'`, `'-2147483649'`, `'4294967295'`,
+	`'4294967296'`, `'9223372036854775807'`, `'9223372036854775808'`, `'18446744073709551615'`, `'18446744073709551616'`, `'-9223372036854775809'`,
+	`'[1, 2, 3]'`, `'[[], {}, [[]], {"a": {}}]'`, `'{"bb": 1, "a": 2, "c": 3, "": 4}'`, `'{"é": "日本 😀"}'`,
+	`'{"a": [true, false, null, 1, -1, 1.5, "x"]}'`, `'"quote \\" slash \\\\ / \\b\\f\\n\\r\\t \\u0001 \\u001f \\u007f \\u00e9"'`,
+	`'[0.1, 1.1, 1e308, 5e-324, 1.7976931348623157e308, 1e23, 9.999999999999999e22, 1e-5, 1e-14, 1e-15, 1e-16, 123456789.123456789, 0.30000000000000004, 9007199254740993.0, -2.5e-7, 1e16, 100000000000000000000.5]'`,
+	`CAST(1.50 AS JSON)`, `JSON_ARRAY(CAST(1.50 AS DECIMAL(10,2)), CAST(-0.001 AS DECIMAL(10,3)), CAST(0 AS DECIMAL(10,2)), CAST(99999999999999999999999999999999999.999999999999999999999999999999 AS DECIMAL(65,30)))`,
+	`JSON_ARRAY(DATE'2024-02-29', TIME'-838:59:59', TIME'00:00:00.000001', TIMESTAMP'2024-02-29 12:34:56', TIMESTAMP'2024-02-29 12:34:56.789', TIME'12:00:00')`,
+	`JSON_ARRAY(CAST('0000-00-00' AS DATE), CAST('2024-00-00 00:00:00' AS DATETIME))`,
+	`JSON_OBJECT('d', DATE'2024-02-29', 't', CAST('2024-02-29 01:02:03' AS DATETIME(3)))`,
+	`JSON_ARRAY(x'00ff', b'101', CAST('abc' AS BINARY), CAST('' AS BINARY))`, `JSON_ARRAY(CAST(REPEAT('a', 57) AS BINARY), CAST(REPEAT('a', 58) AS BINARY), CAST(REPEAT('a', 114) AS BINARY), CAST(REPEAT('a', 200) AS BINARY))`, `JSON_ARRAY(CAST(REPEAT(x'00', 100000) AS BINARY))`,
+	`JSON_ARRAY(CAST(2024 AS YEAR), true, 1 = 1)`, `CAST(ST_GeomFromText('POINT(1 2)') AS JSON)`, `JSON_ARRAY(CAST(1.1 AS FLOAT), PI(), 1e0, 0e0)`,
+	`CONCAT('[', REPEAT('1,', 30000), '1]')`, `CONCAT('["', REPEAT('x', 70000), '", 70000, -70000, 7, true, 4294967295, 4294967296]')`,
+	`CONCAT('{"k": "', REPEAT('y', 100000), '", "a": {"b": [1, 100000]}}')`, `CONCAT(REPEAT('[', 100), REPEAT(']', 100))`,
+	`CONCAT('"', REPEAT('z', 127), '"')`, `CONCAT('"', REPEAT('z', 128), '"')`, `CONCAT('"', REPEAT('z', 16384), '"')`,
+	`'"\\ud83d\\ude00"'`, `'  { "b" : 1 , "a" : [ ] , "b" : 2 } '`,
+}
+
+func init() {
+	edges = append(edges, edge{only: "mysql", typ: "JSON", values: jsonEdges}, edge{only: "mysql", typ: "JSON", values: jsonDoubles()})
+}
+
+// jsonDoubles are doubles of every exponent.
+func jsonDoubles() (values []string) {
+	for e := -323; e <= 308; e++ {
+		values = append(values, fmt.Sprintf("'[1e%d, -1.5e%d, 7.123456789012345e%d]'", e, min(e, 307), min(e, 307)))
+	}
+	return values
 }

@@ -20,7 +20,7 @@ type labels struct {
 // zeroBesideEmpty is the text of the number 0 where the empty text is a label itself.
 const zeroBesideEmpty = "\x00"
 
-// newLabels makes the number 0, which the servers print as an empty text, one NUL byte where '' is a label, so that the two stay
+// newLabels makes the number 0, which the servers print as an empty text, one NUL byte where ” is a label, so that the two stay
 // different values. The labels themselves are as the servers print them.
 func newLabels(names []string, isSet bool) *labels {
 	l := &labels{names: names, isSet: isSet}

@@ -32,13 +32,7 @@ func TestCopiedAndStreamedRowsAreTheSame(t *testing.T) {
 			}
 		}
 		for i, e := range used {
-			c.exec(fmt.Sprintf("CREATE TABLE t%d (id INT PRIMARY KEY, `v``ä` %s)", i, e.typ))
-			for j, v := range e.values {
-				c.exec(fmt.Sprintf("INSERT INTO t%d VALUES (%d, %s)", i, j, v))
-			}
-			if !strings.Contains(e.typ, "NOT NULL") {
-				c.exec(fmt.Sprintf("INSERT INTO t%d VALUES (%d, NULL)", i, len(e.values)))
-			}
+			fill(c, fmt.Sprintf("t%d", i), e)
 		}
 		streamed := map[string]*capture{}
 		s.binlog(t, from, database, func(e rowsEvent) {
@@ -48,6 +42,7 @@ func TestCopiedAndStreamedRowsAreTheSame(t *testing.T) {
 			streamed[e.table].events = append(streamed[e.table].events, e)
 		})
 		cases := 0
+		ss := s.sessions(t, database)
 		for i, e := range used {
 			name := fmt.Sprintf("t%d", i)
 			got := streamed[name]
@@ -58,11 +53,43 @@ func TestCopiedAndStreamedRowsAreTheSame(t *testing.T) {
 			t.Run(fmt.Sprintf("%d %.40s", i, e.typ), func(t *testing.T) {
 				informed := s.informed(c, database, name)
 				checkDescriptions(t, got.columns, informed)
-				cases += 2 * checkRows(t, s, got, informed, database, name)
+				cases += 2 * checkRows(t, ss, got, informed, name)
 			})
 		}
 		t.Logf("%s: %d types, %d (type, value, path) cases", s.flavor, len(used), cases)
 	})
+}
+
+// fill makes a table with the type's values and a null.
+func fill(c *conn, name string, e edge) {
+	c.exec(fmt.Sprintf("CREATE TABLE %s (id INT PRIMARY KEY, `v``ä` %s)", name, e.typ))
+	var rows []string
+	for i, v := range e.values {
+		rows = append(rows, fmt.Sprintf("(%d, %s)", i, v))
+	}
+	if !strings.Contains(e.typ, "NOT NULL") {
+		rows = append(rows, fmt.Sprintf("(%d, NULL)", len(rows)))
+	}
+	if !strings.HasSuffix(e.typ, "COMPRESSED") {
+		c.exec("INSERT INTO " + name + " VALUES " + strings.Join(rows, ", "))
+		return
+	}
+	for i, row := range rows { // in both of zlib's forms
+		c.exec(fmt.Sprintf("SET column_compression_zlib_wrap = %d", i%2))
+		c.exec("INSERT INTO " + name + " VALUES " + row)
+	}
+}
+
+// sessions are the connections that a table is read with: one as a copy reads it, and one that prints.
+type sessions struct{ copied, printed *conn }
+
+func (s *server) sessions(t *testing.T, database string) sessions {
+	t.Helper()
+	ss := sessions{copied: s.connect(t, database), printed: s.connect(t, database)}
+	ss.copied.exec(TextSession)
+	ss.printed.exec("SET NAMES utf8mb4")
+	ss.printed.exec("SET time_zone = '+00:00'")
+	return ss
 }
 
 // capture is what the binlog gave of a table.
@@ -83,7 +110,7 @@ func (c *capture) rows(t *testing.T, columns []Column) (rows [][]byte) {
 		for rest := e.images; len(rest) > 0; {
 			var row []byte
 			if row, rest, err = decoder.Image(nil, e.before, rest); err != nil {
-				t.Fatal(err)
+				t.Fatalf("row %d: %v", len(rows), err)
 			}
 			if _, err := st.Layout().Row(row); err != nil {
 				t.Fatal(err)
@@ -110,10 +137,8 @@ func checkDescriptions(t *testing.T, mapped, informed []Column) {
 }
 
 // checkRows compares the rows of the binlog with those of a SELECT, and their text with the server's.
-func checkRows(t *testing.T, s *server, streamed *capture, informed []Column, database, name string) int {
+func checkRows(t *testing.T, ss sessions, streamed *capture, informed []Column, name string) int {
 	t.Helper()
-	selected := s.connect(t, database)
-	selected.exec(TextSession)
 	exprs := make([]string, len(informed))
 	for i := range informed {
 		exprs[i] = informed[i].SelectExpr()
@@ -123,11 +148,8 @@ func checkRows(t *testing.T, s *server, streamed *capture, informed []Column, da
 	if err != nil {
 		t.Fatal(err)
 	}
-	printed := s.connect(t, database)
-	printed.exec("SET NAMES utf8mb4")
-	printed.exec("SET time_zone = '+00:00'")
-	texts := printed.rows("SELECT * FROM " + name + " ORDER BY id")
-	rows := selected.rows("SELECT " + strings.Join(exprs, ", ") + " FROM " + name + " ORDER BY id")
+	texts := ss.printed.rows("SELECT * FROM " + name + " ORDER BY id")
+	rows := ss.copied.rows("SELECT " + strings.Join(exprs, ", ") + " FROM " + name + " ORDER BY id")
 	images := streamed.rows(t, informed)
 	if len(images) != len(rows) {
 		t.Fatalf("%d rows in the binlog, %d in the table", len(images), len(rows))

@@ -2,12 +2,10 @@ package value
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,13 +15,15 @@ import (
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 
+	"cdc/e2e/testservers"
 	"cdc/schema"
 )
 
 // server is a real server with binlog_row_metadata=FULL and a user that may do everything.
 type server struct {
+	*testservers.MySQL
+
 	flavor   string // mysql or mariadb, as go-mysql calls them
-	addr     string
 	user     string
 	password string
 }
@@ -32,8 +32,8 @@ func (s *server) mariadb() bool { return s.flavor == "mariadb" }
 
 // eachServer runs a test on both servers.
 func eachServer(t *testing.T, f func(t *testing.T, s *server)) {
-	for _, flavor := range []string{"mariadb", "mysql"} {
-		t.Run(flavor, func(t *testing.T) { f(t, startServer(t, flavor)) })
+	for _, flavor := range []testservers.Flavour{testservers.FlavourMariaDB, testservers.FlavourMySQL} {
+		t.Run(string(flavor), func(t *testing.T) { f(t, startServer(t, flavor)) })
 	}
 }
 
@@ -45,7 +45,7 @@ type conn struct {
 
 func (s *server) connect(t *testing.T, database string) *conn {
 	t.Helper()
-	c, err := client.Connect(s.addr, s.user, s.password, database)
+	c, err := client.Connect(s.Addr(), s.user, s.password, database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,11 +56,9 @@ func (s *server) connect(t *testing.T, database string) *conn {
 // database makes an empty database of the test and connects to it, in UTF-8 and UTC, and so that any value is taken.
 func (s *server) database(t *testing.T) (*conn, string) {
 	t.Helper()
-	name := "value_" + strings.ToLower(strings.NewReplacer("/", "_", "#", "_").Replace(t.Name()))
-	c := s.connect(t, "")
-	c.exec("DROP DATABASE IF EXISTS " + name)
-	c.exec("CREATE DATABASE " + name + " CHARACTER SET utf8mb4")
-	c.exec("USE " + name)
+	name := s.Database(t)
+	c := s.connect(t, name)
+	c.exec("ALTER DATABASE " + name + " CHARACTER SET utf8mb4")
 	c.exec("SET NAMES utf8mb4")
 	c.exec("SET time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
 	return c, name
@@ -129,7 +127,7 @@ func (s *server) binlog(t *testing.T, from mysql.Position, database string, f fu
 	t.Helper()
 	c := s.connect(t, "")
 	end := s.position(c)
-	host, port, _ := net.SplitHostPort(s.addr)
+	host, port, _ := net.SplitHostPort(s.Addr())
 	number, _ := strconv.ParseUint(port, 10, 16)
 	syncer := replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
 		ServerID: uint32(900000 + time.Now().UnixNano()%90000), Flavor: s.flavor, Host: host, Port: uint16(number), User: s.user,
@@ -417,11 +415,12 @@ func table(t testing.TB, columns []Column) *schema.Table {
 	return st
 }
 
-func startServer(t *testing.T, flavor string) *server {
+// startServer is the shared server of a flavor.
+func startServer(t *testing.T, flavor testservers.Flavour) *server {
 	t.Helper()
-	addr := os.Getenv("VALUE_" + strings.ToUpper(flavor))
-	if addr == "" {
-		t.Skip(errors.New("no server"))
-	}
-	return &server{flavor: flavor, addr: addr, user: "cdc", password: "cdc"}
+	return serverOf(testservers.SharedMySQL(t, flavor))
+}
+
+func serverOf(m *testservers.MySQL) *server {
+	return &server{MySQL: m, flavor: string(m.Flavour()), user: m.Superuser(), password: m.Password(m.Superuser())}
 }

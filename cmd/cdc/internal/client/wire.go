@@ -87,14 +87,16 @@ type Source struct {
 	Received string           `json:"received,omitempty"`
 	// LagSeconds is how far the log is behind what the source has said of itself, by the source's clock; LagBytes and HeldBytes
 	// are -1 when not known, LagSeconds too.
-	LagSeconds float64  `json:"lag_seconds"`
-	LagBytes   int64    `json:"lag_bytes"`
-	HeldBytes  int64    `json:"held_bytes"`
-	Tables     int      `json:"tables"`
-	Untracked  []string `json:"untracked,omitempty"`
-	Stops      []Stop   `json:"stops,omitempty"`
-	Error      string   `json:"error,omitempty"`
-	Copy       *Copy    `json:"copy,omitempty"`
+	LagSeconds float64 `json:"lag_seconds"`
+	LagBytes   int64   `json:"lag_bytes"`
+	HeldBytes  int64   `json:"held_bytes"`
+	Tables     int     `json:"tables"`
+	// Copying are tables of which the log holds a part, as their copy in chunks is not complete.
+	Copying   []string `json:"copying,omitempty"`
+	Untracked []string `json:"untracked,omitempty"`
+	Stops     []Stop   `json:"stops,omitempty"`
+	Error     string   `json:"error,omitempty"`
+	Copy      *Copy    `json:"copy,omitempty"`
 }
 
 // Stop is a named stop that nobody has decided about.
@@ -108,7 +110,7 @@ type Stop struct {
 	Offset changelog.Offset `json:"offset,omitempty"`
 }
 
-// Copy is how far a first copy is. Estimates come from the source's statistics.
+// Copy is how far a copy of tables is. Estimates come from the source's statistics.
 type Copy struct {
 	Tables        int    `json:"tables"`
 	TablesDone    int    `json:"tables_done"`
@@ -116,4 +118,7 @@ type Copy struct {
 	RowsEstimated int64  `json:"rows_estimated"`
 	Bytes         int64  `json:"bytes"`
 	Table         string `json:"table,omitempty"`
+	// RowsPerSecond is the rate of the last while, 0 when not known; SecondsLeft is how long the rest takes at it, -1 when not known.
+	RowsPerSecond float64 `json:"rows_per_second"`
+	SecondsLeft   float64 `json:"seconds_left"`
 }

@@ -5,11 +5,11 @@ package config
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
 	"cdc/cmd/cdc/internal/exit"
+	"cdc/sources"
 )
 
 // Config is everything that a run is told.
@@ -37,15 +37,18 @@ type Config struct {
 type Source struct {
 	Name        string
 	DSN         DSN
-	Password    Secret
+	Password    sources.Secret
 	Tables      []string
 	AppendOnly  []string
 	Publication string
 	Slot        string
-	// CopyReaders is zero for the default, as are MaxHeldWAL (no limit) and MaxClockSkew.
-	CopyReaders  int
-	MaxHeldWAL   int64
-	MaxClockSkew time.Duration
+	// CopyReaders is zero for the default, as are MaxHeldWAL (no limit), CopyRowsPerSecond (no limit), ServerID (one is chosen) and
+	// MaxClockSkew.
+	CopyReaders       int
+	CopyRowsPerSecond int
+	MaxHeldWAL        int64
+	ServerID          uint32
+	MaxClockSkew      time.Duration
 }
 
 // Entry is one effective setting.
@@ -54,23 +57,6 @@ type Entry struct {
 	// Origin says where the value comes from: a flag, a variable, a line of the file, the folder, or "default".
 	Origin string
 }
-
-// Secret is a text that is never printed.
-type Secret string
-
-const redacted = "***"
-
-// String is three asterisks.
-func (Secret) String() string { return redacted }
-
-// GoString is three asterisks.
-func (Secret) GoString() string { return redacted }
-
-// LogValue is three asterisks.
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText is three asterisks.
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Request says what a configuration is read from.
 type Request struct {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cdc/cmd/cdc/internal/exit"
+	"cdc/sources"
 )
 
 // request is a request with an environment and, when text is not empty, a file.
@@ -147,7 +148,7 @@ func TestSecretsComeFromVariablesAndFilesOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []Secret{"from variable", "from file", "own variable"} {
+	for i, want := range []sources.Secret{"from variable", "from file", "own variable"} {
 		if c.Sources[i].Password != want {
 			t.Errorf("source %d has the wrong password", i)
 		}
@@ -186,6 +187,10 @@ func TestSourcesAreNamedAfterTheirDatabases(t *testing.T) {
 
 func TestPasswordsLeaveDSNs(t *testing.T) {
 	tests := []struct{ dsn, shown, kept string }{
+		{"mysql://u:p%40x@h:3306/db?tls=true", "mysql://u:***@h:3306/db?tls=true", "mysql://u@h:3306/db?tls=true"},
+		{"mysql://u:p@x@h/db", "mysql://u:***@h/db", "mysql://u@h/db"},
+		{"mariadb://u:p@[::1]:3306", "mariadb://u:***@[::1]:3306", "mariadb://u@[::1]:3306"},
+		{"mysql://u@h/db?Password=p&tls=true", "mysql://u@h/db?Password=***&tls=true", "mysql://u@h/db?tls=true"},
 		{"postgres://u:p%40x@h1:1,h2/db?sslmode=require", "postgres://u:***@h1:1,h2/db?sslmode=require", "postgres://u@h1:1,h2/db?sslmode=require"},
 		{"postgres://u@h/db?password=p&a=b&sslpassword=q", "postgres://u@h/db?password=***&a=b&sslpassword=***", "postgres://u@h/db?a=b"},
 		{"postgres://h/db", "postgres://h/db", "postgres://h/db"},
@@ -205,7 +210,7 @@ func TestPasswordsLeaveDSNs(t *testing.T) {
 
 // What is no DSN, or is cut in the wrong place for what stands in its password, is not printed either.
 func TestPasswordsOfWhatIsNoDSNAreNotPrinted(t *testing.T) {
-	for _, dsn := range []string{"postgres:/u:hunter2@h/db", "u:hunter2@h", "postgres://u:x/hunter2@h/db"} {
+	for _, dsn := range []string{"postgres:/u:hunter2@h/db", "u:hunter2@h", "postgres://u:x/hunter2@h/db", "mysql:/u:hunter2@h/db", "u:hunter2@tcp(h:3306)/db", "mysql://u:x/hunter2@h/db", "mysql://u:x?hunter2@h/db"} {
 		r := request(t, "", nil)
 		r.DSNs = []string{dsn}
 		if _, err := Load(r); err == nil || strings.Contains(err.Error(), "hunter2") {
@@ -214,9 +219,94 @@ func TestPasswordsOfWhatIsNoDSNAreNotPrinted(t *testing.T) {
 	}
 }
 
+// A / or ? in a password cuts the DSN before its @: all that may be the password is hidden.
+func TestPasswordsThatCutDSNsAreHidden(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"mysql://u:x/hunter2@h/db": "mysql://***@h/db", "mysql://u:x?hunter2@h/db": "mysql://***@h/db", "postgres://u:1/hunter2@h/db": "postgres://***@h/db",
+		"postgres://h/db?user=a@b": "postgres://h/db?user=a@b",
+	} {
+		if got := DSN(dsn).String(); got != want {
+			t.Errorf("%s is shown as %s, want %s", dsn, got, want)
+		}
+	}
+}
+
+func TestMySQLSourceWithoutADatabaseNeedsAName(t *testing.T) {
+	r := request(t, "", map[string]string{"PGDATABASE": "other", "PGUSER": "me"})
+	r.DSNs = []string{"mysql://u:hunter2@h:3306"}
+	_, err := Load(r)
+	if err == nil || !strings.Contains(err.Error(), "mysql://u:***@h:3306 names no database") || !strings.Contains(err.Error(), "--name") {
+		t.Fatalf("error = %v", err)
+	}
+	r.Names = []string{"all"}
+	if c, err := Load(r); err != nil || c.Sources[0].Name != "all" || c.Sources[0].DSN.Kind() != KindMySQL {
+		t.Fatalf("%+v, %v", c, err)
+	}
+}
+
+func TestPasswordOfMySQLClients(t *testing.T) {
+	for _, test := range []struct {
+		dsn  string
+		env  map[string]string
+		want sources.Secret
+	}{
+		{"mysql://u@h/m", map[string]string{"MYSQL_PWD": "client's"}, "client's"},
+		{"mysql://u@h/m", map[string]string{"MYSQL_PWD": "client's", "CDC_M_PASSWORD": "own"}, "own"},
+		{"mysql://u:dsn@h/m", map[string]string{"MYSQL_PWD": "client's"}, ""}, // the DSN's own goes before it
+		{"postgres://u@h/m", map[string]string{"MYSQL_PWD": "client's"}, ""},
+	} {
+		r := request(t, "", test.env)
+		r.DSNs = []string{test.dsn}
+		c, err := Load(r)
+		if err != nil || c.Sources[0].Password != test.want {
+			t.Errorf("%s with %v: wrong password, %v", test.dsn, test.env, err)
+			continue
+		}
+		if got := origins(c)["sources.m.password"]; test.want != "" && !strings.HasPrefix(got, "*** from ") {
+			t.Errorf("%s: password is %q", test.dsn, got)
+		}
+	}
+}
+
+func TestSettingsOfAnotherKindAreRefused(t *testing.T) {
+	both := []string{"postgres://h/pg", "mysql://h/my"}
+	for _, test := range []struct {
+		file  string
+		dsns  []string
+		flags map[string][]string
+		env   map[string]string
+		want  string // empty: accepted
+	}{
+		{file: "sources:\n  my:\n    dsn: mysql://h/my\n    slot: x\n", want: "F:4: slot is a setting of PostgreSQL sources, and my is one of MySQL and MariaDB"},
+		{file: "sources:\n  pg:\n    dsn: postgres://h/pg\n    server_id: 7\n", want: "F:4: server_id is a setting of MySQL and MariaDB sources, and pg is one of PostgreSQL"},
+		{file: "sources:\n  my:\n    dsn: mysql://h/my\n    server_idd: 7\n", want: `unknown key "server_idd"; did you mean "server_id"?`},
+		{file: "sources:\n  my:\n    dsn: mysql://h/my\n    server_id: 4294967296\n", want: "no number from 0 to 4294967295"},
+		{dsns: both[1:], flags: map[string][]string{"max-held-wal": {"1GiB"}}, want: "--max-held-wal: max_held_wal is a setting of PostgreSQL sources"},
+		{dsns: both[1:], env: map[string]string{"CDC_MY_APPEND_ONLY": "log"}, want: "CDC_MY_APPEND_ONLY: append_only is a setting of PostgreSQL"},
+		{dsns: both[:1], env: map[string]string{"CDC_SERVER_ID": "9"}, want: "CDC_SERVER_ID: server_id is a setting of MySQL"},
+		{dsns: both, flags: map[string][]string{"publication": {"p"}, "server-id": {"9"}, "slot": {"s"}}},
+		{dsns: append([]string{"mysql://h/more"}, both...), flags: map[string][]string{"server-id": {"9"}}, want: "--server-id: one server id for 2 sources"},
+		{dsns: both, flags: map[string][]string{"append-only": {"my.shop.log"}}, want: `pattern "my.shop.log" is for source my: append_only is a setting of PostgreSQL sources`},
+	} {
+		r := request(t, test.file, test.env)
+		r.DSNs, r.Flags = test.dsns, test.flags
+		c, err := Load(r)
+		switch {
+		case test.want == "" && err != nil:
+			t.Errorf("%+v: %v", test, err)
+		case test.want == "":
+			if pg, my := c.Sources[0], c.Sources[1]; pg.Publication != "p" || pg.ServerID != 0 || my.Publication != "" || my.ServerID != 9 || my.Slot != "" {
+				t.Errorf("sources = %+v", c.Sources)
+			}
+		case err == nil || !strings.Contains(err.Error(), strings.Replace(test.want, "F:", r.File+":", 1)):
+			t.Errorf("error = %v, want %s", err, test.want)
+		}
+	}
+}
+
 func TestKnownSourcesGoOn(t *testing.T) {
 	dir := t.TempDir()
-	shop := Source{Name: "shop", DSN: "postgres://u:secret@h/shop", Password: "secret", Tables: []string{"public.*"}, MaxClockSkew: time.Minute, CopyReaders: 3, MaxHeldWAL: 5}
+	shop := Source{Name: "shop", DSN: "postgres://u:secret@h/shop", Password: "secret", Tables: []string{"public.*"}, MaxClockSkew: time.Minute, CopyReaders: 3, CopyRowsPerSecond: 9, MaxHeldWAL: 5}
 	if err := WriteKnown(dir, Remember(nil, shop.Known())); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+
+	"cdc/sources"
 )
 
 // DSN says where a database is. It may hold a password, which it never prints.
@@ -16,7 +18,30 @@ const (
 )
 
 // String is the DSN without its password's text.
-func (d DSN) String() string { return d.replacePassword(redacted) }
+func (d DSN) String() string {
+	if hidden, ok := d.hideAll(); ok {
+		return hidden
+	}
+	return d.replacePassword(sources.Redacted)
+}
+
+// hideAll is the DSN without anything that stands before its last @, when a / or ? that a password may hold has cut it in the wrong
+// place: then the @ does not stand where the user and the hosts are.
+func (d DSN) hideAll() (string, bool) {
+	p, ok := d.url()
+	if !ok || p.hasUser {
+		return "", false
+	}
+	odd := strings.Contains(p.path, "@")
+	for _, q := range p.query {
+		key, _, _ := strings.Cut(q, "=")
+		odd = odd || strings.Contains(key, "@")
+	}
+	if !odd {
+		return "", false
+	}
+	return p.scheme + "://" + sources.Redacted + string(d)[strings.LastIndexByte(string(d), '@'):], true
+}
 
 // GoString is String.
 func (d DSN) GoString() string { return d.String() }
@@ -48,8 +73,12 @@ func (d DSN) Kind() string {
 	return ""
 }
 
-// Database is the database's name as the DSN says it: its own, else that of the user, as libpq has it.
+// Database is the database's name as the DSN says it. In PostgreSQL that is its own, else that of the user, as libpq has it; a MySQL
+// server is asked for all of its databases when the DSN names none, and then there is no name.
 func (d DSN) Database(lookup func(string) (string, bool)) string {
+	if p, ok := d.url(); ok && d.Kind() == KindMySQL {
+		return unescape(p.path)
+	}
 	var name, user string
 	if p, ok := d.url(); ok {
 		user, _, _ = strings.Cut(p.user, ":")
@@ -109,10 +138,11 @@ func (d DSN) replacePassword(text string) string {
 	kept := p.query[:0:0]
 	for _, q := range p.query {
 		key, _, _ := strings.Cut(q, "=")
-		if secretKeys[key] && text == "" {
+		secret := secretKeys[strings.ToLower(key)]
+		if secret && text == "" {
 			continue
 		}
-		if secretKeys[key] {
+		if secret {
 			q = key + "=" + text
 		}
 		kept = append(kept, q)

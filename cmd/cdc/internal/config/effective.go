@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"cdc/sources"
 )
 
 // setGlobals decides the settings of the program: flag, variable, file, default.
@@ -44,7 +46,7 @@ func (l *loader) entry(key string, secret bool, v value) {
 	text := strings.Join(v.texts, ", ")
 	switch {
 	case secret:
-		text = redacted
+		text = sources.Redacted
 	case strings.HasSuffix(key, ".dsn"):
 		text = DSN(text).String()
 	}

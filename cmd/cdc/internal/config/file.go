@@ -33,6 +33,7 @@ type value struct {
 	texts  []string
 	origin string
 	bad    bool // it has been complained about
+	shared bool // it is for every source that it fits
 }
 
 // readFile reads the file, if there is one, strictly: a key that means nothing is a problem, as is one that stands twice.

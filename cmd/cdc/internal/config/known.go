@@ -17,22 +17,24 @@ const knownName = "sources.json"
 
 // Known is a source as a folder keeps it, so that a later run needs no DSN. It holds no secret.
 type Known struct {
-	Name         string   `json:"name"`
-	DSN          string   `json:"dsn"`
-	Tables       []string `json:"tables,omitempty"`
-	AppendOnly   []string `json:"append_only,omitempty"`
-	Publication  string   `json:"publication,omitempty"`
-	Slot         string   `json:"slot,omitempty"`
-	CopyReaders  int      `json:"copy_readers,omitempty"`
-	MaxHeldWAL   int64    `json:"max_held_wal,omitempty"`
-	MaxClockSkew string   `json:"max_clock_skew,omitempty"`
+	Name              string   `json:"name"`
+	DSN               string   `json:"dsn"`
+	Tables            []string `json:"tables,omitempty"`
+	AppendOnly        []string `json:"append_only,omitempty"`
+	Publication       string   `json:"publication,omitempty"`
+	Slot              string   `json:"slot,omitempty"`
+	CopyReaders       int      `json:"copy_readers,omitempty"`
+	CopyRowsPerSecond int      `json:"copy_rows_per_second,omitempty"`
+	MaxHeldWAL        int64    `json:"max_held_wal,omitempty"`
+	ServerID          uint32   `json:"server_id,omitempty"`
+	MaxClockSkew      string   `json:"max_clock_skew,omitempty"`
 }
 
 // Known is the source as its folder may keep it.
 func (s *Source) Known() Known {
 	k := Known{
 		Name: s.Name, DSN: s.DSN.WithoutPassword(), Tables: s.Tables, AppendOnly: s.AppendOnly, Publication: s.Publication,
-		Slot: s.Slot, CopyReaders: s.CopyReaders, MaxHeldWAL: s.MaxHeldWAL,
+		Slot: s.Slot, CopyReaders: s.CopyReaders, CopyRowsPerSecond: s.CopyRowsPerSecond, MaxHeldWAL: s.MaxHeldWAL, ServerID: s.ServerID,
 	}
 	if s.MaxClockSkew != 0 {
 		k.MaxClockSkew = s.MaxClockSkew.String()
@@ -53,12 +55,15 @@ func (k *Known) values() map[string]value {
 	set("append_only", k.AppendOnly...)
 	set("publication", k.Publication)
 	set("slot", k.Slot)
-	if k.CopyReaders != 0 {
-		set("copy_readers", strconv.Itoa(k.CopyReaders))
+	number := func(key string, n int64) {
+		if n != 0 {
+			set(key, strconv.FormatInt(n, 10))
+		}
 	}
-	if k.MaxHeldWAL != 0 {
-		set("max_held_wal", strconv.FormatInt(k.MaxHeldWAL, 10))
-	}
+	number("copy_readers", int64(k.CopyReaders))
+	number("copy_rows_per_second", int64(k.CopyRowsPerSecond))
+	number("max_held_wal", k.MaxHeldWAL)
+	number("server_id", int64(k.ServerID))
 	set("max_clock_skew", k.MaxClockSkew)
 	return values
 }

@@ -3,11 +3,14 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"cdc/sources"
 )
 
 // setting describes one setting: its key in the file, from which the names of its flag and variable follow, and how its text
@@ -19,8 +22,13 @@ type setting[T any] struct {
 	preset string // the default as text, empty for none
 	list   bool   // may have several values
 	secret bool   // has no flag and is never printed
+	kind   string // of databases that it is for, empty for all
+	single bool   // may be given to one source at a time only
 	set    func(t *T, values []string) error
 }
+
+// kindNames are the kinds of databases as people call them.
+var kindNames = map[string]string{KindPostgres: "PostgreSQL", KindMySQL: "MySQL and MariaDB"}
 
 // globals are the settings of the program.
 func globals() []setting[Config] {
@@ -56,27 +64,27 @@ func globals() []setting[Config] {
 func perSource() []setting[Source] {
 	return []setting[Source]{
 		{
-			key: "dsn", sample: "DSN", help: "Where the database is, as libpq reads it: a URL or keywords and values.",
+			key: "dsn", sample: "DSN", help: "Where the database is: a URL or keywords and values as libpq reads them, or mysql://user@host:port/database.",
 			set: one(func(s *Source, v string) error { s.DSN = DSN(v); return nil }),
 		},
 		{
 			key: "password", sample: "SECRET", secret: true, help: "Password; in the file only as ${env:NAME} or file:PATH.",
-			set: one(func(s *Source, v string) error { s.Password = Secret(v); return nil }),
+			set: one(func(s *Source, v string) error { s.Password = sources.Secret(v); return nil }),
 		},
 		{
 			key: "tables", sample: "PATTERN", list: true, help: "Tables to capture, [source.]schema.table with * and ?; ! in front excludes. Without any, all that the role may read.",
 			set: func(s *Source, v []string) error { s.Tables = v; return nil },
 		},
 		{
-			key: "append_only", sample: "PATTERN", list: true, help: "Tables of which only inserts and truncates are captured, as they have no identity.",
+			key: "append_only", kind: KindPostgres, sample: "PATTERN", list: true, help: "Tables of which only inserts and truncates are captured, as they have no identity.",
 			set: func(s *Source, v []string) error { s.AppendOnly = v; return nil },
 		},
 		{
-			key: "publication", sample: "NAME", help: "Publication to use as it is, instead of one of our own.",
+			key: "publication", kind: KindPostgres, sample: "NAME", help: "Publication to use as it is, instead of one of our own.",
 			set: one(func(s *Source, v string) error { s.Publication = v; return nil }),
 		},
 		{
-			key: "slot", sample: "NAME", help: "Name of the replication slot, instead of cdc_<source>_<log id>.",
+			key: "slot", kind: KindPostgres, single: true, sample: "NAME", help: "Name of the replication slot, instead of cdc_<source>_<log id>.",
 			set: one(func(s *Source, v string) error { s.Slot = v; return nil }),
 		},
 		{
@@ -84,7 +92,15 @@ func perSource() []setting[Source] {
 			set: one(func(s *Source, v string) error { return setCount(&s.CopyReaders, v, 1, 32) }),
 		},
 		{
-			key: "max_held_wal", sample: "SIZE", help: "WAL held back at the server above which cdc drops its own slot and stops with GAP; never, when not set.",
+			key: "copy_rows_per_second", sample: "N", help: "Rows a second that copies in chunks read at most; 0, or not set, for no limit.",
+			set: one(func(s *Source, v string) error { return setCount(&s.CopyRowsPerSecond, v, 0, 1e9) }),
+		},
+		{
+			key: "server_id", kind: KindMySQL, single: true, sample: "N", help: "Number under which cdc reads the binlog, other than that of every replica of the server; 0, or not set, for one that is chosen.",
+			set: one(func(s *Source, v string) error { return setCount(&s.ServerID, v, 0, math.MaxUint32) }),
+		},
+		{
+			key: "max_held_wal", kind: KindPostgres, sample: "SIZE", help: "WAL held back at the server above which cdc drops its own slot and stops with GAP; never, when not set.",
 			set: one(func(s *Source, v string) error { return setBytes(&s.MaxHeldWAL, v) }),
 		},
 		{
@@ -98,6 +114,8 @@ func perSource() []setting[Source] {
 type Doc struct {
 	Key, Flag, Variable, Sample, Default, Help string
 	List, Secret                               bool
+	// Only names the kind of database that the setting is for, empty for all.
+	Only string
 }
 
 // Docs are all settings: those of the program, then those of a source.
@@ -112,7 +130,7 @@ func Docs() (program, source []Doc) {
 }
 
 func docOf[T any](s setting[T], variable string) Doc {
-	d := Doc{Key: s.key, Variable: variable, Sample: s.sample, Default: s.preset, Help: s.help, List: s.list, Secret: s.secret}
+	d := Doc{Key: s.key, Variable: variable, Sample: s.sample, Default: s.preset, Help: s.help, List: s.list, Secret: s.secret, Only: kindNames[s.kind]}
 	if !s.secret && s.key != "dsn" {
 		d.Flag = "--" + flagOf(s.key)
 	}
@@ -177,12 +195,12 @@ func choose(dst *string, value string, allowed ...string) error {
 	return nil
 }
 
-func setCount(dst *int, value string, least, most int) error {
-	n, err := strconv.Atoi(value)
+func setCount[T int | uint32](dst *T, value string, least, most int64) error {
+	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || n < least || n > most {
 		return fmt.Errorf("%q is no number from %d to %d", value, least, most)
 	}
-	*dst = n
+	*dst = T(n)
 	return nil
 }
 

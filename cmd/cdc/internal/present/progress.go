@@ -61,6 +61,7 @@ type Work struct {
 	bar   *mpb.Bar
 	began time.Time
 	said  time.Time
+	first int64 // what was done when it was first heard of
 	last  int64
 	total int64
 	done  bool
@@ -82,6 +83,9 @@ func (w *Work) Set(done, total int64) {
 	defer w.p.mu.Unlock()
 	if w.done || w.p.closed {
 		return
+	}
+	if w.last == 0 {
+		w.first = done
 	}
 	w.last, w.total = done, max(total, done)
 	if w.p.o.Terminal {
@@ -110,7 +114,7 @@ func (w *Work) draw() {
 			w.p.bars = mpb.New(mpb.WithOutput(w.p.o.Out), mpb.WithWidth(40), mpb.WithRefreshRate(progressRefresh), mpb.WithAutoRefresh())
 		}
 		w.bar = w.p.bars.AddBar(0, mpb.PrependDecorators(decor.Name(Clean(w.name), decor.WCSyncSpaceR)),
-			mpb.AppendDecorators(w.counter(), decor.Name(" "), decor.Elapsed(decor.ET_STYLE_GO)))
+			mpb.AppendDecorators(w.counter(), decor.Name(" "), decor.Elapsed(decor.ET_STYLE_GO), w.remaining()))
 	}
 	w.bar.SetTotal(w.total, false)
 	w.bar.SetCurrent(min(w.last, max(w.total-1, 0)))
@@ -121,6 +125,27 @@ func (w *Work) counter() decor.Decorator {
 		return decor.Percentage(decor.WCSyncSpace)
 	}
 	return decor.CountersNoUnit("%d of %d "+w.unit, decor.WCSyncSpace)
+}
+
+// remaining is about how long the rest takes, at the rate so far.
+func (w *Work) remaining() decor.Decorator {
+	first, began := w.first, w.began
+	return decor.Any(func(s decor.Statistics) string {
+		left, ok := remaining(time.Since(began), s.Current-first, s.Total-s.Current)
+		if !ok || s.Completed {
+			return ""
+		}
+		return ", " + left.String() + " left"
+	})
+}
+
+// remaining is how long the rest takes when what is done has taken so long.
+func remaining(elapsed time.Duration, done, rest int64) (time.Duration, bool) {
+	const most = 1000 * time.Hour // more than that is no guess at all
+	if done <= 0 || rest <= 0 || float64(elapsed)*float64(rest) > float64(most)*float64(done) {
+		return 0, false
+	}
+	return time.Duration(float64(elapsed) * float64(rest) / float64(done)).Round(time.Second), true
 }
 
 func (w *Work) log(message string) {

@@ -59,3 +59,20 @@ func TestProgressIsSilentWithoutAnywhereToGo(t *testing.T) {
 	p.Start("x", "").Part(0.3)
 	p.Close()
 }
+
+func TestRemainingTimeIsAGuessByTheRate(t *testing.T) {
+	for _, test := range []struct {
+		elapsed    time.Duration
+		done, rest int64
+		want       time.Duration // zero: none
+	}{
+		{10 * time.Second, 100, 50, 5 * time.Second},
+		{10 * time.Second, 0, 50, 0},
+		{10 * time.Second, 100, 0, 0},
+		{10 * time.Second, 1, 1 << 60, 0},
+	} {
+		if got, ok := remaining(test.elapsed, test.done, test.rest); got != test.want || ok != (test.want != 0) {
+			t.Errorf("%d done in %s, %d to go: %s left, %t", test.done, test.elapsed, test.rest, got, ok)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,9 +23,17 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, http.StatusOK, s.o.Run.Status())
 }
 
-// ready says whether every source streams and is not far behind, or why not.
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	reasons := NotReady(s.o.Run.Status(), s.o.ReadyLag)
+// ready says whether every source, or the one that is asked about, streams and is not far behind, or why not.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	status := s.o.Run.Status()
+	if name := r.URL.Query().Get("source"); name != "" {
+		status.Sources = slices.DeleteFunc(slices.Clone(status.Sources), func(source client.Source) bool { return source.Name != name })
+		if len(status.Sources) == 0 {
+			s.text(w, http.StatusNotFound, "there is no source "+strconv.Quote(name))
+			return
+		}
+	}
+	reasons := NotReady(status, s.o.ReadyLag)
 	if len(reasons) == 0 {
 		s.text(w, http.StatusOK, "ready")
 		return

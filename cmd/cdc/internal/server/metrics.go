@@ -25,19 +25,23 @@ var (
 	logFull       = description("log_disk_full", "1 while nothing can be written for lack of space.")
 	buildInfo     = description("build_info", "1, with the version as label.", "version")
 	startTime     = description("start_time_seconds", "Unix time of the start of the run.")
+	sourceInfo    = description("source_info", "1, with the kind of the source as label.", "source", "kind")
 	connected     = description("source_connected", "1 while the source is copied or streamed.", "source")
 	phase         = description("source_phase", "1 for the phase that the source is in.", "source", "phase")
 	lagSeconds    = description("source_lag_seconds", "How far the log is behind the source, by the source's clock.", "source")
-	lagBytes      = description("source_lag_bytes", "How far the durable log is behind the source's end, in bytes of its WAL.", "source")
+	lagBytes      = description("source_lag_bytes", "How far the durable log is behind the source's end, in bytes of its WAL or binlog.", "source")
 	idleSeconds   = description("source_idle_seconds", "Time since the clock of the source's last unit in the log.", "source")
+	sourceClock   = description("source_clock_seconds", "Unix time of the clock of the source's last unit in the log.", "source")
 	lastOffset    = description("source_offset", "Offset of the source's last unit in the log.", "source")
 	sourceEpoch   = description("source_epoch", "Epoch of the source.", "source")
 	retained      = description("slot_retained_wal_bytes", "WAL that the server holds back for our slot.", "source")
 	tables        = description("source_tables", "Captured tables.", "source")
 	untracked     = description("source_untracked_tables", "Tables that match and are not captured.", "source")
+	copying       = description("source_copying_tables", "Tables of which the log holds a part, as their copy is not complete.", "source")
 	stopped       = description("source_stopped", "1 for each named stop that nobody has decided about.", "source", "kind", "table")
-	snapshotRows  = description("snapshot_rows", "Rows copied so far by the first copy that is running.", "source")
-	snapshotRatio = description("snapshot_progress_ratio", "How far the first copy that is running is, 0 to 1, by the source's estimate.", "source")
+	snapshotRows  = description("snapshot_rows", "Rows copied so far by the copy that is running.", "source")
+	snapshotLeft  = description("snapshot_remaining_seconds", "How long the rest of the copy that is running takes at its rate, by the source's estimate.", "source")
+	snapshotRatio = description("snapshot_progress_ratio", "How far the copy that is running is, 0 to 1, by the source's estimate.", "source")
 )
 
 // Describe implements prometheus.Collector. It lists nothing, as sources come and go.
@@ -66,6 +70,7 @@ func collectSource(gauge func(*prometheus.Desc, float64, ...string), s client.So
 			gauge(d, v, s.Name)
 		}
 	}
+	gauge(sourceInfo, 1, s.Name, s.Kind)
 	gauge(connected, truth(s.Phase == string(sources.PhaseStreaming) || s.Phase == string(sources.PhaseCopying)), s.Name)
 	for _, p := range []sources.Phase{sources.PhaseConnecting, sources.PhaseCopying, sources.PhaseStreaming, sources.PhaseWaiting, sources.PhaseStopped} {
 		gauge(phase, truth(s.Phase == string(p)), s.Name, string(p))
@@ -75,11 +80,13 @@ func collectSource(gauge func(*prometheus.Desc, float64, ...string), s client.So
 	known(retained, float64(s.HeldBytes))
 	if !s.Clock.IsZero() {
 		known(idleSeconds, max(0, time.Since(s.Clock).Seconds()))
+		known(sourceClock, float64(s.Clock.UnixMicro())/1e6)
 	}
 	known(lastOffset, float64(s.Offset))
 	known(sourceEpoch, float64(s.Epoch))
 	known(tables, float64(s.Tables))
 	known(untracked, float64(len(s.Untracked)))
+	known(copying, float64(len(s.Copying)))
 	for _, stop := range s.Stops {
 		gauge(stopped, 1, s.Name, stop.Kind, stop.Table)
 	}
@@ -87,6 +94,7 @@ func collectSource(gauge func(*prometheus.Desc, float64, ...string), s client.So
 		return
 	}
 	known(snapshotRows, float64(s.Copy.Rows))
+	known(snapshotLeft, s.Copy.SecondsLeft)
 	if s.Copy.RowsEstimated > 0 {
 		known(snapshotRatio, min(1, float64(s.Copy.Rows)/float64(s.Copy.RowsEstimated)))
 	}

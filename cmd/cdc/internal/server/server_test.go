@@ -275,6 +275,38 @@ func TestReadinessNamesWhatIsInTheWay(t *testing.T) {
 	check(http.StatusServiceUnavailable, "there is no source")
 }
 
+// Two sources of two kinds: each has its metrics and its readiness, whatever the other does.
+func TestSourcesAreToldApart(t *testing.T) {
+	run := newFakeRun()
+	run.status.Sources[0].Kind = "postgres"
+	run.status.Sources = append(run.status.Sources, client.Source{
+		Name: "bills", Kind: "mysql", Phase: "stopped", Epoch: 1, Offset: 40, Clock: time.Unix(1e9, 0), LagSeconds: 300, LagBytes: -1, HeldBytes: -1,
+		Stops: []client.Stop{{Kind: "GAP", Detail: "purged"}}, Copying: []string{"bills.a"}, Copy: &client.Copy{Rows: 5, RowsEstimated: 10, SecondsLeft: 2},
+	})
+	address := public(t, run)
+	_, body := fetch(t, http.MethodGet, address+"/metrics")
+	for _, want := range []string{
+		`cdc_source_info{kind="mysql",source="bills"} 1`, `cdc_source_info{kind="postgres",source="shop"} 1`,
+		`cdc_source_phase{phase="stopped",source="bills"} 1`, `cdc_source_phase{phase="streaming",source="bills"} 0`,
+		`cdc_source_phase{phase="streaming",source="shop"} 1`, `cdc_source_lag_seconds{source="bills"} 300`, `cdc_source_lag_seconds{source="shop"} 0.5`,
+		`cdc_source_offset{source="bills"} 40`, `cdc_source_clock_seconds{source="bills"} 1e+09`, `cdc_source_connected{source="bills"} 0`,
+		`cdc_source_connected{source="shop"} 1`, `cdc_source_stopped{kind="GAP",source="bills",table=""} 1`, `cdc_source_copying_tables{source="bills"} 1`,
+		`cdc_snapshot_remaining_seconds{source="bills"} 2`, `cdc_source_lag_bytes{source="shop"} 10`,
+	} {
+		if !strings.Contains(body, want+"\n") {
+			t.Errorf("no %s in\n%s", want, body)
+		}
+	}
+	for path, want := range map[string]int{
+		"/readyz": http.StatusServiceUnavailable, "/readyz?source=shop": http.StatusOK, "/readyz?source=bills": http.StatusServiceUnavailable,
+		"/readyz?source=other": http.StatusNotFound,
+	} {
+		if code, body := fetch(t, http.MethodGet, address+path); code != want || strings.Contains(body, "source shop") {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+}
+
 func TestMetricsAreWellFormed(t *testing.T) {
 	run := newFakeRun()
 	run.status.Sources[0].Stops = []client.Stop{{Kind: "SCHEMA", Table: "a"}, {Kind: "SCHEMA", Table: "b"}}

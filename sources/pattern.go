@@ -1,7 +1,8 @@
-package postgres
+package sources
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -88,8 +89,11 @@ func (p Pattern) Matches(source, schema, table string) bool {
 	return p.source.matches(source) && p.schema.matches(schema) && p.table.matches(table)
 }
 
-// exact reports whether the pattern names one table by its full name.
-func (p Pattern) exact() bool {
+// String is the pattern as it was written.
+func (p Pattern) String() string { return p.text }
+
+// Exact reports whether the pattern asks for a table by its name, without wildcards.
+func (p Pattern) Exact() bool {
 	return (p.table.quoted || !strings.ContainsAny(p.table.text, "*?")) && !p.exclude
 }
 
@@ -128,63 +132,51 @@ func glob(pattern, name string) bool {
 	return i == len(p)
 }
 
-// patternSet is what the user asked for.
-type patternSet struct {
-	source             string
-	include, exclude   []Pattern
-	appendOnly, notApp []Pattern
+// PatternSet is what the user asked for: patterns that include and patterns that exclude.
+type PatternSet struct {
+	source           string
+	include, exclude []Pattern
 }
 
-// wanted is how a table stands to the patterns.
-type wanted struct {
-	include bool
-	// named says that a pattern without wildcards asked for it.
-	named      bool
-	appendOnly bool
-}
-
-func newPatternSet(o Options) (*patternSet, error) {
-	s := &patternSet{source: o.Name}
-	add := func(texts []string, include, exclude *[]Pattern) error {
-		for _, text := range texts {
-			p, err := ParsePattern(text)
-			if err != nil {
-				return err
-			}
-			if p.exclude {
-				*exclude = append(*exclude, p)
-			} else {
-				*include = append(*include, p)
-			}
-		}
-		return nil
-	}
-	if err := add(o.Tables, &s.include, &s.exclude); err != nil {
-		return nil, err
-	}
-	return s, add(o.AppendOnly, &s.appendOnly, &s.notApp)
-}
-
-func (s *patternSet) wants(schema, table string) wanted {
-	w := wanted{include: len(s.include) == 0}
-	for _, p := range s.include {
-		if p.Matches(s.source, schema, table) {
-			w.include = true
-			w.named = w.named || p.exact()
+// ParsePatterns reads the patterns of a source.
+func ParsePatterns(source string, texts []string) (*PatternSet, error) {
+	s := &PatternSet{source: source}
+	for _, text := range texts {
+		p, err := ParsePattern(text)
+		switch {
+		case err != nil:
+			return nil, err
+		case p.exclude:
+			s.exclude = append(s.exclude, p)
+		default:
+			s.include = append(s.include, p)
 		}
 	}
-	w.appendOnly = s.any(s.appendOnly, schema, table) && !s.any(s.notApp, schema, table)
-	if s.any(s.exclude, schema, table) {
-		return wanted{}
-	}
-	return w
+	return s, nil
 }
 
-func (s *patternSet) any(patterns []Pattern, schema, table string) bool {
-	for _, p := range patterns {
-		if p.Matches(s.source, schema, table) {
-			return true
-		}
-	}
-	return false
+// Wants reports whether a pattern includes the table, as no pattern at all does with every table, and none excludes it.
+func (s *PatternSet) Wants(schema, table string) bool {
+	return (len(s.include) == 0 || s.any(s.include, schema, table)) && !s.any(s.exclude, schema, table)
+}
+
+// Includes reports whether a pattern includes the table and none excludes it.
+func (s *PatternSet) Includes(schema, table string) bool {
+	return len(s.include) > 0 && s.Wants(schema, table)
+}
+
+// Names reports whether the table is wanted and a pattern without wildcards asks for it.
+func (s *PatternSet) Names(schema, table string) bool {
+	exact := func(p Pattern) bool { return p.Exact() && p.Matches(s.source, schema, table) }
+	return slices.ContainsFunc(s.include, exact) && s.Wants(schema, table)
+}
+
+// Including are the patterns that include. Without any, every table is wanted.
+func (s *PatternSet) Including() []Pattern { return s.include }
+
+// All are the patterns of the set.
+func (s *PatternSet) All() []Pattern { return slices.Concat(s.include, s.exclude) }
+
+func (s *PatternSet) any(patterns []Pattern, schema, table string) bool {
+	return slices.ContainsFunc(patterns, func(p Pattern) bool { return p.Matches(s.source, schema, table) })
 }

@@ -1,20 +1,20 @@
-package postgres
+package mysql
 
 import "log/slog"
 
-// Secret is a text that is never printed.
+// Secret is text that is never printed.
 type Secret string
 
 const redacted = "***"
 
-// String is three asterisks.
+// String hides the text.
 func (Secret) String() string { return redacted }
 
-// GoString is three asterisks.
+// GoString hides the text.
 func (Secret) GoString() string { return redacted }
 
-// LogValue is three asterisks.
+// LogValue hides the text.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText is three asterisks.
+// MarshalText hides the text.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

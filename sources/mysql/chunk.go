@@ -1,0 +1,249 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cdc/schema"
+	"cdc/sources"
+	"cdc/sources/mysql/value"
+)
+
+// chunkReader implements sources.ChunkReader.
+type chunkReader struct {
+	*viewer
+	// reached reports whether the stream has handled everything before a place of the binlog.
+	reached func(file string, offset uint64) bool
+	// last is the table that was read last.
+	last *rangeReader
+}
+
+var _ sources.ChunkReader = (*chunkReader)(nil)
+
+// openReader makes a reader of chunks.
+func (s *Source) openReader(ctx context.Context, reached func(file string, offset uint64) bool) (sources.ChunkReader, error) {
+	v, err := s.openViewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &chunkReader{viewer: v, reached: reached}, nil
+}
+
+// Close implements sources.ChunkReader.
+func (r *chunkReader) Close() { r.close() }
+
+// rangeReader reads a table in the order of its key.
+type rangeReader struct {
+	*tableReader
+	order keyOrder
+	// place is where the columns of the key are among those selected, collations what orders those that hold text.
+	place      []int
+	collations []string
+	key        [][]byte // of the last row
+	rows, size int64    // read so far
+}
+
+// rangesOf is the reader of a table's ranges.
+func (r *chunkReader) rangesOf(t *schema.Table) (*rangeReader, error) {
+	if r.last != nil && r.last.table == t {
+		return r.last, nil
+	}
+	reader, err := r.readerOf(t)
+	if err != nil {
+		return nil, err
+	}
+	order, err := orderOf(&reader.info)
+	if err != nil {
+		return nil, err
+	}
+	next := &rangeReader{tableReader: reader, order: order, key: make([][]byte, len(order.parts))}
+	next.selects += " FORCE INDEX (" + quoteName(reader.info.index) + ")"
+	for _, p := range order.parts {
+		at := slices.IndexFunc(t.Columns, func(c schema.Column) bool { return c.Name == p.column.Name })
+		if at < 0 {
+			return nil, fmt.Errorf("table %s has another key: %w", t.FullName(), sources.ErrStale)
+		}
+		next.place = append(next.place, at)
+	}
+	next.rows, next.size = 1, max(reader.info.rowBytes, 1)
+	r.last = next
+	return next, nil
+}
+
+// Bound implements sources.ChunkReader.
+func (r *chunkReader) Bound(_ context.Context, t *schema.Table, after string, rows int) (sources.Range, error) {
+	table, err := r.rangesOf(t)
+	if err != nil {
+		return sources.Range{}, err
+	}
+	sql, err := table.boundSQL(after, rows)
+	if err != nil {
+		return sources.Range{}, err
+	}
+	bound := sources.Range{After: after, Last: true}
+	err = r.each(sql, func(key [][]byte) error {
+		bound.UpTo, bound.Last = table.order.cursor(key), false
+		return nil
+	})
+	return bound, err
+}
+
+// boundSQL selects the key that so many rows end with.
+func (r *rangeReader) boundSQL(after string, rows int) (string, error) {
+	where, err := r.where(after, "")
+	if err != nil {
+		return "", err
+	}
+	exprs := make([]string, len(r.order.parts))
+	for i := range r.order.parts {
+		exprs[i] = r.order.parts[i].column.SelectExpr()
+	}
+	return "SELECT " + strings.Join(exprs, ", ") + " FROM " + r.info.from() + " FORCE INDEX (" + quoteName(r.info.index) + ")" + where +
+		" ORDER BY " + r.order.by() + " LIMIT 1 OFFSET " + strconv.Itoa(max(rows, 1)-1), nil
+}
+
+// where is the condition for a range; empty cursors leave it open.
+func (r *rangeReader) where(after, upTo string) (string, error) {
+	var conditions []string
+	for _, side := range []struct {
+		cursor    string
+		condition func([]keyValue) string
+	}{{after, r.order.beyond}, {upTo, r.order.upTo}} {
+		if side.cursor == "" {
+			continue
+		}
+		values, err := r.order.read(side.cursor)
+		if err != nil {
+			return "", fmt.Errorf("table %s: %w", r.table.FullName(), err)
+		}
+		conditions = append(conditions, "("+side.condition(values)+")")
+	}
+	if len(conditions) == 0 {
+		return "", nil
+	}
+	return " WHERE " + strings.Join(conditions, " AND "), nil
+}
+
+// Fill implements sources.ChunkReader.
+func (r *chunkReader) Fill(ctx context.Context, ch *sources.Chunk, bounds sources.Range) (sources.Place, error) {
+	table, err := r.rangesOf(ch.Table)
+	if err != nil {
+		return sources.Place{}, err
+	}
+	from, err := ParsePosition(ch.From)
+	if err != nil {
+		return sources.Place{}, err
+	}
+	high, err := r.open(ctx, from)
+	if err != nil {
+		return sources.Place{}, err
+	}
+	filled, err := r.fill(ctx, table, ch, bounds)
+	if err == nil && !table.info.snapshots() {
+		high, err = r.end() // what was read may be later than the view
+	}
+	if done := r.exec("COMMIT"); err == nil {
+		err = done
+	}
+	filled.Reached = func() bool { return r.reached(high.file, high.offset) }
+	return filled, err
+}
+
+// queryBytes is about how much one query reads: what a full chunk has no use for is at most so much.
+const queryBytes = 1 << 20
+
+// queryRowsMost bounds the rows of one query.
+const queryRowsMost = 100_000
+
+// fill reads the range until it ends or the chunk is full.
+func (r *chunkReader) fill(ctx context.Context, t *rangeReader, ch *sources.Chunk, bounds sources.Range) (sources.Place, error) {
+	if err := t.checkOrder(); err != nil {
+		return sources.Place{}, err
+	}
+	upTo := bounds.UpTo
+	if bounds.Last {
+		upTo = ""
+	}
+	for after := bounds.After; ; {
+		limit := min(max(queryBytes*t.rows/t.size, 1), queryRowsMost)
+		rows, full, err := t.read(ch, after, upTo, limit)
+		switch {
+		case err != nil:
+			return sources.Place{}, err
+		case full:
+			return sources.Place{Cursor: t.order.cursor(t.key)}, nil
+		case rows < limit:
+			return sources.Place{Cursor: bounds.UpTo, Last: bounds.Last}, nil
+		case ctx.Err() != nil:
+			return sources.Place{}, context.Cause(ctx)
+		}
+		after = t.order.cursor(t.key)
+	}
+}
+
+// read adds rows to the chunk, at most so many, and counts them.
+func (r *rangeReader) read(ch *sources.Chunk, after, upTo string, limit int64) (rows int64, full bool, err error) {
+	where, err := r.where(after, upTo)
+	if err != nil {
+		return 0, false, err
+	}
+	sql := r.selects + where + " ORDER BY " + r.order.by() + " LIMIT " + strconv.FormatInt(limit, 10)
+	err = r.each(sql, func(fields [][]byte) error {
+		for _, f := range fields {
+			r.size += int64(len(f))
+		}
+		r.rows++
+		if full {
+			return nil
+		}
+		packed, err := r.pack(fields)
+		if err != nil {
+			return err
+		}
+		rows++
+		for i, at := range r.place {
+			r.key[i] = append(r.key[i][:0], fields[at]...)
+		}
+		full, err = ch.Add(packed)
+		return err
+	})
+	return rows, full, err
+}
+
+// checkOrder makes sure that the collations are those that the range was cut under. From here to the end of the transaction the
+// table's definition cannot change.
+func (r *rangeReader) checkOrder() error {
+	var exprs, want []string
+	for i := range r.order.parts {
+		p := &r.order.parts[i]
+		if !p.collated() {
+			continue
+		}
+		at := slices.IndexFunc(r.info.columns, func(c value.Column) bool { return c.Name == p.column.Name })
+		exprs, want = append(exprs, "COLLATION("+p.name+")"), append(want, r.info.collations[at])
+	}
+	if len(exprs) == 0 {
+		return nil
+	}
+	rows, err := r.query("SELECT " + strings.Join(exprs, ", ") + " FROM " + r.info.from() + " LIMIT 1")
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	for i, found := range rows[0] {
+		if sameCollation(found.s) != sameCollation(want[i]) {
+			return fmt.Errorf("table %s: %w", r.table.FullName(), errCursor)
+		}
+	}
+	return nil
+}
+
+// sameCollation is the collation's name in the words of newer servers, of which some use both.
+func sameCollation(name string) string {
+	if rest, ok := strings.CutPrefix(name, "utf8_"); ok {
+		return "utf8mb3_" + rest
+	}
+	return name
+}

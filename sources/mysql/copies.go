@@ -1,0 +1,120 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"cdc/changelog"
+	"cdc/schema"
+	"cdc/sources"
+)
+
+// copyQueue holds the tables that wait to be copied.
+type copyQueue struct {
+	mu      sync.Mutex // guards waiting
+	waiting []schema.TableID
+	woken   chan struct{}
+}
+
+func newCopyQueue() *copyQueue { return &copyQueue{woken: make(chan struct{}, 1)} }
+
+func (q *copyQueue) add(id schema.TableID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, other := range q.waiting {
+		if other == id {
+			return
+		}
+	}
+	q.waiting = append(q.waiting, id)
+	select {
+	case q.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (q *copyQueue) take() (id schema.TableID, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		return 0, false
+	}
+	id = q.waiting[0]
+	q.waiting = q.waiting[1:]
+	return id, true
+}
+
+func (q *copyQueue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
+// copyAll copies the tables of the queue, one after the other, until the context is done.
+func (s *Source) copyAll(ctx context.Context, w *sources.Writer, q *copyQueue, c *sources.Copier) error {
+	for {
+		id, ok := q.take()
+		if !ok {
+			s.copying.Store(false)
+			s.report(func(p *sources.Progress) { p.Phase, p.Copy = sources.PhaseStreaming, nil })
+			select {
+			case <-q.woken:
+				continue
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		s.copying.Store(true)
+		if err := s.copyOne(ctx, w, q, c, id); err != nil {
+			return err
+		}
+	}
+}
+
+// staleAgain is how long a table waits that could not be copied as it was changed too much.
+const staleAgain = time.Second
+
+func (s *Source) copyOne(ctx context.Context, w *sources.Writer, q *copyQueue, c *sources.Copier, id schema.TableID) error {
+	t, ok := w.Log().Catalog().TableAt(id, newest)
+	if !ok || t.State.State == changelog.TableDropped {
+		return nil
+	}
+	s.report(func(p *sources.Progress) {
+		if p.Copy == nil {
+			p.Copy = &sources.CopyProgress{}
+		}
+		p.Phase = sources.PhaseCopying
+		p.Copy.RowsEstimated += s.estimates[nameOf(t.Table)]
+		p.Copy.Tables = p.Copy.TablesDone + q.len() + 1
+		p.Copy.Current = t.Table.Schema + "." + t.Table.Name
+	})
+	err := c.Copy(ctx, t.Table, "")
+	switch {
+	case err == nil:
+		s.report(func(p *sources.Progress) {
+			if p.Copy != nil {
+				p.Copy.TablesDone++
+			}
+		})
+		return nil
+	case errors.Is(err, sources.ErrStale):
+		q.add(id)
+		return sources.Pause(ctx, staleAgain)
+	case codeOf(err) == errNoSuchTable || codeOf(err) == errBadField || codeOf(err) == errTableChanged:
+		// The stream will tell in a moment what became of it.
+		s.log.Info("table changed while it was copied", "table", t.Table.FullName(), "err", err)
+		q.add(id)
+		return sources.Pause(ctx, staleAgain)
+	}
+	return fmt.Errorf("copy: %w", err)
+}
+
+// Errors of the server that a changed table makes.
+const (
+	errNoSuchTable  = 1146
+	errBadField     = 1054
+	errTableChanged = 1412 // the definition is newer than the snapshot
+)

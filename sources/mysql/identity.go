@@ -1,0 +1,152 @@
+package mysql
+
+import (
+	"fmt"
+
+	"cdc/changelog"
+	"cdc/sources"
+	"cdc/sources/mysql/binlog"
+)
+
+// checkIdentity makes sure that the server is of the kind that the log was made from.
+func (s *Source) checkIdentity(_ *session, w *sources.Writer, srv server) error {
+	info := w.Source()
+	if want := info.Find(factFlavour); want != string(srv.flavour) {
+		return s.foreign(w, fmt.Sprintf("the server is a %s, the log was made from a %s", srv.flavour, want))
+	}
+	return nil
+}
+
+// foreign is the stop of a server that is not ours: the log may not be written.
+func (s *Source) foreign(w *sources.Writer, detail string) error {
+	return &sources.Stop{Unrecorded: true, Stop: changelog.Stop{
+		Kind: changelog.StopDiverged, Position: w.Progress().Position, Detail: detail,
+		Remedy: "point the DSN at the server that the log was made from, or capture this one under another name",
+	}}
+}
+
+// checkPosition makes sure that the server has everything that the log has, and still everything after it.
+func (s *Source) checkPosition(c *session, w *sources.Writer, srv server, at *Position) error {
+	if have := srv.positions(); have != at.Flavour {
+		return s.stop(changelog.StopDiverged, at, "transactions of the server are named in another way than in the log: gtid_mode was changed")
+	}
+	info := w.Source()
+	same := info.Find(factServer) == srv.identity
+	switch at.Flavour {
+	case FlavourMySQL:
+		return s.checkGTIDs(c, w, at, same)
+	case FlavourMariaDB:
+		return s.checkMaria(c, w, at, same)
+	}
+	if !same {
+		return s.foreign(w, fmt.Sprintf("the server is another one (%s), and without GTIDs nothing tells where on it the log ends", srv.identity))
+	}
+	return s.checkFile(c, at)
+}
+
+func (s *Source) stop(kind changelog.StopKind, at *Position, detail string) error {
+	return &sources.Stop{Stop: changelog.Stop{Kind: kind, Position: FormatPosition(at), Detail: detail, Remedy: s.resolveRemedy()}}
+}
+
+// checkGTIDs compares sets: the server must have executed all that the log has, and its binlog must hold all that the log has not. So
+// a replica may take the server's place.
+func (s *Source) checkGTIDs(c *session, w *sources.Writer, at *Position, same bool) error {
+	text, err := c.gtidExecuted()
+	if err != nil {
+		return err
+	}
+	executed, err := binlog.ParseGTIDSet(text)
+	if err != nil {
+		return err
+	}
+	if !at.GTIDs.IsSubset(executed) {
+		detail := fmt.Sprintf("the server has not executed %s, which the log holds", at.GTIDs.Minus(executed))
+		if !same {
+			return s.foreign(w, detail+": it is another server, or a replica that is behind")
+		}
+		return s.stop(changelog.StopDiverged, at, detail+": its binlog was reset, or it was restored from a backup")
+	}
+	if text, err = c.gtidPurged(); err != nil {
+		return err
+	}
+	purged, err := binlog.ParseGTIDSet(text)
+	if err != nil {
+		return err
+	}
+	if lost := purged.Minus(at.GTIDs); !lost.Empty() {
+		return s.stop(changelog.StopGap, at, fmt.Sprintf("the server's binlog does not hold %s any more, which the log lacks", lost))
+	}
+	return nil
+}
+
+// checkMaria compares the last GTIDs of the domains. Their numbers start again when the binlog is reset, so on the same server the
+// place in the files must have the same GTIDs, too.
+func (s *Source) checkMaria(c *session, w *sources.Writer, at *Position, same bool) error {
+	text, err := c.gtidBinlogPos()
+	if err != nil {
+		return err
+	}
+	has, err := binlog.ParseMariaPos(text)
+	if err != nil {
+		return err
+	}
+	if !at.Maria.IsSubset(has) {
+		detail := fmt.Sprintf("the server's binlog ends at %q, the log holds %q", text, at.Maria)
+		if !same {
+			return s.foreign(w, detail+": it is another server, or a replica that is behind")
+		}
+		return s.stop(changelog.StopDiverged, at, detail+": its binlog was reset, or it was restored from a backup")
+	}
+	if !same {
+		return nil // the server itself refuses a GTID that it does not have
+	}
+	return s.checkMariaPlace(c, at)
+}
+
+func (s *Source) checkMariaPlace(c *session, at *Position) error {
+	files, err := c.binlogFiles()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.name != at.File {
+			continue
+		}
+		if f.bytes < at.Offset {
+			return s.stop(changelog.StopDiverged, at, fmt.Sprintf("the server's %s ends at %d, the log was at %s: its binlog was reset, or its last writes were lost in a crash",
+				f.name, f.bytes, at.place()))
+		}
+		text, ok, err := c.gtidAt(at.File, at.Offset)
+		if err != nil {
+			return err
+		}
+		there, err := binlog.ParseMariaPos(text)
+		if err != nil {
+			return err
+		}
+		if !ok || !there.Equal(at.Maria) {
+			return s.stop(changelog.StopDiverged, at, fmt.Sprintf("at %s the server has GTID %q, the log %q: its binlog was reset", at.place(), text, at.Maria))
+		}
+		return nil
+	}
+	return nil // purged: whether what follows is there, the server says when it is asked for it
+}
+
+// checkFile makes sure that the place is there. A file that was reset has the same name.
+func (s *Source) checkFile(c *session, at *Position) error {
+	files, err := c.binlogFiles()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.name != at.File {
+			continue
+		}
+		if f.bytes < at.Offset {
+			return s.stop(changelog.StopDiverged, at, fmt.Sprintf("the server's %s ends at %d, the log was at %s: its binlog was reset, or its last writes were lost in a crash",
+				f.name, f.bytes, at.place()))
+		}
+		return nil
+	}
+	return s.stop(changelog.StopGap, at, fmt.Sprintf("the server does not have binlog %s any more, where the log ends", at.File))
+}

@@ -1,0 +1,530 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cdc/changelog"
+	"cdc/schema"
+	"cdc/sources"
+	"cdc/sources/mysql/binlog"
+	"cdc/sources/mysql/value"
+)
+
+// newest is past every offset: what has been appended counts, durable or not.
+const newest = changelog.Offset(1<<64 - 1)
+
+// tables guides a stream into the log: it keeps the versions of the captured tables, and has those copied again of which the server
+// has changed stored rows without sending them. It is for the goroutine that reads the stream.
+type tables struct {
+	s *Source
+	c *session // for the catalogue; a server that is lost ends the stream, too
+	w *sources.Writer
+	// known are the captured tables by their names at the place where the stream is.
+	known map[tableName]*tracked
+	// last is the highest number given to a table of the source. The binlog has none that lasts.
+	last  uint32
+	queue *copyQueue
+	whole wholeCopies
+	// seen are decisions that have been carried out.
+	seen map[changelog.Offset]bool
+}
+
+// tracked is a captured table.
+type tracked struct {
+	// table is the newest version, nil when the table was made and nothing has described it yet.
+	table *schema.Table
+	// columns are those of the catalogue, for servers that leave their names out of the binlog.
+	columns []value.Column
+	number  uint32
+}
+
+// load takes the tables from the log.
+func (g *tables) load() {
+	g.known, g.seen = map[tableName]*tracked{}, map[changelog.Offset]bool{}
+	for _, t := range g.logged() {
+		g.last = max(g.last, t.Table.SourceTable)
+		if captured(t.State.State) {
+			g.known[nameOf(t.Table)] = &tracked{table: t.Table, number: t.Table.SourceTable}
+		}
+	}
+}
+
+// logged are the source's tables as the log knows them.
+func (g *tables) logged() []changelog.TableAt {
+	return slices.DeleteFunc(g.w.Log().Catalog().TablesAt(newest), func(t changelog.TableAt) bool { return t.Table.Source != g.s.o.Name })
+}
+
+// captured reports whether changes of a table in the state are kept.
+func captured(s changelog.TableStateKind) bool {
+	return s != 0 && s != changelog.TableUntracked && s != changelog.TableDropped
+}
+
+func nameOf(t *schema.Table) tableName { return tableName{t.Schema, t.Name} }
+
+// resolve implements guide.
+func (g *tables) resolve(ctx context.Context, d *described) (*relation, error) {
+	tr := g.known[tableName{d.schema, d.name}]
+	if tr == nil {
+		return &relation{}, nil
+	}
+	columns, err := d.columns()
+	if err != nil {
+		return nil, err
+	}
+	info, err := g.describe(ctx, tr, d, columns)
+	if err != nil {
+		return nil, err
+	}
+	next, err := g.version(info, tr, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.adopt(ctx, tr, info, next); err != nil {
+		return nil, err
+	}
+	r := &relation{table: tr.table, width: len(info.columns)}
+	for i := range info.columns {
+		if info.columns[i].Type == value.TypeJSON {
+			r.jsonColumns++
+		}
+	}
+	r.decode, err = value.Compile(info.columns, tr.table)
+	return r, err
+}
+
+// columns are those of TABLE_MAP. A primary key of prefixes names no row: it is none.
+func (d *described) columns() ([]value.Column, error) {
+	columns, extras, err := d.m.Columns(d.format)
+	if slices.ContainsFunc(extras, func(x binlog.Extra) bool { return x.KeyPrefix > 0 }) {
+		for i := range columns {
+			columns[i].Key = 0
+		}
+	}
+	return columns, err
+}
+
+// describe joins what TABLE_MAP tells with what only the catalogue does.
+func (g *tables) describe(ctx context.Context, tr *tracked, d *described, columns []value.Column) (*tableInfo, error) {
+	info := &tableInfo{schema: d.schema, name: d.name, columns: columns}
+	whole := !slices.ContainsFunc(columns, func(c value.Column) bool { return c.Known&value.KnownName == 0 })
+	if whole {
+		hint(info, tr.table)
+		return info, nil
+	}
+	if !sameWire(tr.columns, columns) {
+		found, ok, err := g.c.table(d.schema, d.name)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || !sameWire(found.columns, columns) {
+			return nil, &sources.Stop{Stop: changelog.Stop{
+				Kind: changelog.StopSchema, Detail: fmt.Sprintf("table %s.%s has changed its columns since, and the binlog does not name them", d.schema, d.name),
+				Remedy: "run on the server: SET GLOBAL binlog_row_metadata = FULL; then " + g.s.resolveRemedy(),
+			}}
+		}
+		tr.columns = found.columns
+	}
+	info.columns = tr.columns
+	return info, nil
+}
+
+// sameWire reports whether columns of the catalogue are sent as the binlog describes.
+func sameWire(a, b []value.Column) bool {
+	return len(a) == len(b) && slices.EqualFunc(a, b, func(x, y value.Column) bool { return x.Type == y.Type && x.Meta == y.Meta })
+}
+
+// hint gives columns what only the catalogue tells, from the version before: the declared type of what is sent as bytes or text, and
+// a unique index in the place of a primary key.
+func hint(info *tableInfo, before *schema.Table) {
+	if before == nil {
+		return
+	}
+	keyed := false
+	for i := range info.columns {
+		c := &info.columns[i]
+		keyed = keyed || c.Key > 0
+		j := before.Column(c.Name)
+		if j < 0 {
+			continue
+		}
+		switch native := before.Columns[j].SQLType; native {
+		case "uuid", "inet4", "inet6":
+			if c.Type == value.TypeString {
+				c.Native = native
+			}
+		case "json":
+			if c.Type == value.TypeBlob {
+				c.Native = native
+			}
+		}
+	}
+	if keyed || before.Identity != schema.IdentityUniq {
+		return
+	}
+	for _, k := range before.KeyColumns() {
+		info.key = append(info.key, before.Columns[k].Name)
+	}
+	for _, name := range info.key {
+		if !slices.ContainsFunc(info.columns, func(c value.Column) bool { return c.Name == name && !c.Nullable }) {
+			info.key = nil // the index is gone
+			return
+		}
+	}
+}
+
+// version makes the table's version, with the numbers of the one before. renamed are columns that have got another name.
+func (g *tables) version(info *tableInfo, tr *tracked, renamed []binlog.ColumnRename) (*schema.Table, error) {
+	before := tr.table
+	if before != nil && len(renamed) > 0 {
+		before = renameColumns(before, renamed)
+	}
+	next, err := info.version(g.s.o.Name, tr.number, before)
+	if err != nil {
+		return nil, err
+	}
+	if before == nil {
+		return next, nil
+	}
+	for i := range next.Columns {
+		c := &next.Columns[i]
+		if j := before.ColumnByID(c.ID); j >= 0 && before.Columns[j].Kind == c.Kind {
+			c.Missing, c.HasMissing = before.Columns[j].Missing, before.Columns[j].HasMissing
+		}
+	}
+	return next, nil
+}
+
+func renameColumns(t *schema.Table, renamed []binlog.ColumnRename) *schema.Table {
+	c := *t
+	c.Columns = slices.Clone(t.Columns)
+	for _, r := range renamed {
+		for i := range c.Columns {
+			if strings.EqualFold(c.Columns[i].Name, r.From) {
+				c.Columns[i].Name = r.To
+				break
+			}
+		}
+	}
+	return &c
+}
+
+// adopt makes next the table's version. Where the server has changed stored rows without sending them, the table is copied again.
+func (g *tables) adopt(ctx context.Context, tr *tracked, info *tableInfo, next *schema.Table) error {
+	before := tr.table
+	lost := ""
+	if before != nil {
+		var err error
+		if lost, err = g.fillMissing(ctx, before, next, info); err != nil {
+			return err
+		}
+	}
+	tr.table = g.w.Register(next)
+	switch {
+	case before == nil:
+		g.w.TableState(changelog.TableState{Table: tr.table.ID, State: changelog.TableEmpty})
+	case tr.table == before:
+	case lost == "":
+		g.s.log.Info("table has changed its columns", "table", tr.table.FullName(), "version", uint64(tr.table.Version))
+	default:
+		g.rewritten(tr, lost)
+	}
+	return nil
+}
+
+// rewritten records that the log cannot answer for the table until it has been copied again.
+func (g *tables) rewritten(tr *tracked, why string) {
+	g.s.log.Warn("table was rewritten and will be copied again", "table", tr.table.FullName(), "reason", why)
+	g.w.TableState(changelog.TableState{Table: tr.table.ID, State: changelog.TableRewritten, Detail: why})
+	g.wait(tr.table)
+}
+
+// statement implements guide.
+func (g *tables) statement(ctx context.Context, s *binlog.Statement, text []byte) (keep bool, err error) {
+	if s.Kind == binlog.StatementDropDatabase {
+		return g.dropDatabase(s.Schema), nil
+	}
+	if s.Unsure {
+		return g.refreshAll(ctx, "a statement that cannot be read: "+shorten(text))
+	}
+	for i := range s.Tables {
+		change := &s.Tables[i]
+		name := tableName{change.Table.Schema, change.Table.Name}
+		var did bool
+		switch s.Kind {
+		case binlog.StatementCreateTable:
+			did, err = g.create(ctx, name, s.Replace)
+		case binlog.StatementDropTable:
+			did = g.drop(name, "dropped")
+		case binlog.StatementRenameTable:
+			did, err = g.rename(ctx, name, tableName{change.To.Schema, change.To.Name})
+		case binlog.StatementTruncateTable:
+			did, err = g.truncate(name)
+		case binlog.StatementAlterTable:
+			did, err = g.alter(ctx, name, s, change)
+		}
+		if err != nil {
+			return false, err
+		}
+		keep = keep || did
+	}
+	return keep, nil
+}
+
+func (g *tables) create(ctx context.Context, name tableName, replace bool) (bool, error) {
+	if g.known[name] != nil {
+		if !replace {
+			return false, nil // IF NOT EXISTS, and it does
+		}
+		g.drop(name, "replaced")
+	}
+	if !g.s.wants(name) {
+		return false, nil
+	}
+	info, ok, err := g.c.table(name.schema, name.name)
+	if err != nil {
+		return false, err
+	}
+	if why := info.obstacle(); ok && why != "" {
+		g.s.log.Warn("table is not captured", "table", name.schema+"."+name.name, "reason", why)
+		return false, nil
+	}
+	g.last++
+	tr := &tracked{number: g.last}
+	g.known[name] = tr
+	if !ok {
+		return true, nil // gone again; its rows describe it, if there are any
+	}
+	next, err := g.version(&info, tr, nil)
+	if err != nil {
+		return false, err
+	}
+	tr.columns = info.columns
+	return true, g.adopt(ctx, tr, &info, next)
+}
+
+func (g *tables) drop(name tableName, how string) bool {
+	tr := g.known[name]
+	if tr == nil {
+		return false
+	}
+	delete(g.known, name)
+	if tr.table != nil {
+		g.w.TableState(changelog.TableState{Table: tr.table.ID, State: changelog.TableDropped, Detail: how})
+	}
+	return true
+}
+
+func (g *tables) dropDatabase(schema string) (did bool) {
+	for name := range g.known {
+		if name.schema == schema {
+			did = g.drop(name, "dropped with its database") || did
+		}
+	}
+	return did
+}
+
+func (g *tables) truncate(name tableName) (bool, error) {
+	tr := g.known[name]
+	if tr == nil || tr.table == nil {
+		return false, nil
+	}
+	return true, g.w.Truncate(tr.table, changelog.TruncateOptions{})
+}
+
+// rename follows a table to its new name. One that takes the name of a captured table without having been captured is copied.
+func (g *tables) rename(ctx context.Context, from, to tableName) (bool, error) {
+	tr := g.known[from]
+	if tr == nil {
+		if !g.s.wants(to) {
+			return false, nil
+		}
+		return true, g.late(ctx, to, "renamed from a table that is not captured")
+	}
+	delete(g.known, from)
+	if !g.s.wants(to) {
+		if tr.table != nil {
+			g.w.TableState(changelog.TableState{
+				Table: tr.table.ID, State: changelog.TableUntracked,
+				Detail: "renamed to " + to.schema + "." + to.name + ", which is not asked for",
+			})
+		}
+		return true, nil
+	}
+	g.known[to] = tr
+	if tr.table == nil {
+		return true, nil
+	}
+	next := *tr.table
+	next.Columns = slices.Clone(next.Columns)
+	next.ID, next.Version, next.Schema, next.Name = 0, 0, to.schema, to.name
+	if err := next.Prepare(); err != nil {
+		return false, err
+	}
+	tr.table = g.w.Register(&next)
+	return true, nil
+}
+
+// late begins to capture a table that has rows already.
+func (g *tables) late(ctx context.Context, name tableName, why string) error {
+	info, ok, err := g.c.table(name.schema, name.name)
+	if err != nil || !ok || info.obstacle() != "" {
+		return err
+	}
+	g.last++
+	tr := &tracked{number: g.last, columns: info.columns}
+	next, err := g.version(&info, tr, nil)
+	if err != nil {
+		return err
+	}
+	tr.table = g.w.Register(next)
+	g.known[name] = tr
+	g.rewritten(tr, why)
+	return nil
+}
+
+func (g *tables) alter(ctx context.Context, name tableName, s *binlog.Statement, change *binlog.TableChange) (bool, error) {
+	tr := g.known[name]
+	if tr == nil || tr.table == nil {
+		if change.To.Name != "" {
+			return g.rename(ctx, name, tableName{change.To.Schema, change.To.Name})
+		}
+		return tr != nil, nil
+	}
+	if change.To.Name != "" {
+		to := tableName{change.To.Schema, change.To.Name}
+		if _, err := g.rename(ctx, name, to); err != nil || g.known[to] == nil {
+			return true, err
+		}
+		name = to
+	}
+	if s.MovesRows {
+		g.rewritten(tr, "partitions were changed, whose rows are not in the binlog")
+	}
+	return true, g.refresh(ctx, name, tr, s.Columns)
+}
+
+// refresh looks whether the table's columns have changed. The catalogue may be later than the stream: what the next TABLE_MAP says
+// then makes another version.
+func (g *tables) refresh(ctx context.Context, name tableName, tr *tracked, renamed []binlog.ColumnRename) error {
+	info, ok, err := g.c.table(name.schema, name.name)
+	if err != nil || !ok {
+		return err
+	}
+	tr.columns = info.columns
+	next, err := g.version(&info, tr, renamed)
+	if err != nil {
+		return err
+	}
+	return g.adopt(ctx, tr, &info, next)
+}
+
+// refreshAll looks at every captured table.
+func (g *tables) refreshAll(ctx context.Context, why string) (bool, error) {
+	for name, tr := range g.known {
+		if tr.table == nil {
+			continue
+		}
+		if err := g.refresh(ctx, name, tr, nil); err != nil {
+			return false, fmt.Errorf("after %s: %w", why, err)
+		}
+	}
+	return true, nil
+}
+
+// rows implements guide.
+func (g *tables) rows(s *binlog.Statement, text []byte) error {
+	if s.Kind != binlog.StatementUnknown && !g.concerned(s, text) {
+		return nil
+	}
+	return &sources.Stop{Stop: changelog.Stop{
+		Kind:   changelog.StopSchema,
+		Detail: "the binlog holds a statement in the place of the rows that it changed: " + shorten(text),
+		Remedy: "make sure that every session has binlog_format = ROW, then " + g.s.resolveRemedy(),
+	}}
+}
+
+// concerned reports whether a statement may touch a captured table: one of its database, or one that it names.
+func (g *tables) concerned(s *binlog.Statement, text []byte) bool {
+	lower := strings.ToLower(string(text))
+	for name := range g.known {
+		if name.schema == s.Schema || strings.Contains(lower, strings.ToLower(name.name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// boundary implements guide.
+func (g *tables) boundary(ctx context.Context, at *Position) (anew bool, err error) {
+	for _, d := range g.w.Log().Catalog().Decisions() {
+		if d.Table == 0 || d.Source != g.w.Source().ID || d.Action != actionRecopy || g.seen[d.Offset] {
+			continue
+		}
+		g.seen[d.Offset] = true
+		t, ok := g.w.Log().Catalog().TableAt(d.Table, newest)
+		if !ok || d.Offset < t.StateSince || t.State.State == changelog.TableDropped {
+			continue
+		}
+		if name := nameOf(t.Table); g.known[name] == nil {
+			g.known[name], anew = &tracked{table: t.Table, number: t.Table.SourceTable}, true
+		}
+		g.wait(t.Table)
+	}
+	return anew, g.copyWhole(ctx, at)
+}
+
+// noteLate records tables that are wanted and that the log does not have: they are not captured until an operator says so.
+func (g *tables) noteLate(ctx context.Context, found []tableInfo) error {
+	const why = "it was made while nobody watched, or comes under the patterns only now"
+	catalog := g.w.Log().Catalog()
+	var untracked []string
+	for i := range found {
+		info := &found[i]
+		name := tableName{info.schema, info.name}
+		if g.known[name] != nil {
+			continue
+		}
+		untracked = append(untracked, info.schema+"."+info.name+": "+why)
+		if known, ok := g.lookUp(name); ok && known.State.State == changelog.TableUntracked {
+			continue
+		}
+		g.last++
+		made, err := info.version(g.s.o.Name, g.last, nil)
+		if err != nil {
+			return err
+		}
+		made = catalog.Register(g.w.Source().Epoch, made)
+		remedy := "run 'cdc snapshot " + info.schema + "." + info.name + "' to copy it"
+		g.s.log.Warn("table is not captured", "table", made.FullName(), "reason", why, "remedy", remedy)
+		_, err = g.w.Control(ctx, func(u *changelog.UnitBuilder) {
+			if !catalog.Logged(made.Version) {
+				u.AddTable(made)
+			}
+			u.AddTableState(changelog.TableState{Table: made.ID, State: changelog.TableUntracked, Detail: why + "; " + remedy})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	g.s.report(func(p *sources.Progress) { p.Untracked = append(p.Untracked, untracked...) })
+	return nil
+}
+
+// lookUp finds a table that the log has by its name, dropped ones left out.
+func (g *tables) lookUp(name tableName) (changelog.TableAt, bool) {
+	for _, t := range g.logged() {
+		if nameOf(t.Table) == name && t.State.State != changelog.TableDropped {
+			return t, true
+		}
+	}
+	return changelog.TableAt{}, false
+}
+
+// Actions of decisions that begin a new epoch, or copy one table again.
+const (
+	actionRecopy    = "recopy"
+	actionAcceptGap = "accept-gap"
+)
