@@ -205,15 +205,15 @@ func TestG2G6BusyTableIsCopiedInChunks(t *testing.T) {
 func (r *rig) equalAtPositions(name string, n int) {
 	r.Helper()
 	for range n {
-		v, err := r.src.Snapshot(r.Context())
+		v, err := r.src.Verification(r.Context())
 		if err != nil {
 			r.Fatal(err)
 		}
-		at, _ := tableNamed(r, name)
+		known, _ := tableNamed(r, name)
 		var want []string
-		err = v.Read(r.Context(), at.Table, func(packed []byte) error {
-			row, err := at.Table.Layout().Row(packed)
-			want = append(want, rowText(at.Table, row))
+		err = v.Read(r.Context(), known.Table, func(packed []byte) error {
+			row, err := known.Table.Layout().Row(packed)
+			want = append(want, rowText(known.Table, row))
 			return err
 		})
 		v.Close()
@@ -221,9 +221,13 @@ func (r *rig) equalAtPositions(name string, n int) {
 			r.Fatal(err)
 		}
 		slices.Sort(want)
+		at, err := ParsePosition(v.Position())
+		if err != nil {
+			r.Fatal(err)
+		}
 		r.sync()
-		if got := r.tableAt(name, v.Position.End); !slices.Equal(got, want) {
-			r.Fatalf("at %s: %d rows in the log, %d at the source: %q, %q", v.Position.End, len(got), len(want), except(got, want), except(want, got))
+		if got := r.tableAt(name, at.End); !slices.Equal(got, want) {
+			r.Fatalf("at %s: %d rows in the log, %d at the source: %q, %q", at.End, len(got), len(want), except(got, want), except(want, got))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"cdc/schema"
 	"cdc/sources"
@@ -30,7 +31,9 @@ type chunkCopies struct {
 	s      *Source
 	g      *logGuide
 	passed *passed
-	pace   pace
+	// rows is how many rows a range has, about.
+	rows  int
+	limit *rate.Limiter
 	// errand waits for the stream.
 	errand atomic.Pointer[errand]
 
@@ -53,7 +56,16 @@ type errand struct {
 }
 
 func newChunkCopies(s *Source, g *logGuide, p *passed) *chunkCopies {
-	return &chunkCopies{s: s, g: g, passed: p, pace: pace{perSecond: s.o.CopyRowsPerSecond}, woken: make(chan struct{}, 1)}
+	k := &chunkCopies{s: s, g: g, passed: p, rows: chunkRows, woken: make(chan struct{}, 1)}
+	if s.chunkRows > 0 {
+		k.rows = s.chunkRows
+	}
+	k.limit = rate.NewLimiter(rate.Inf, k.rows)
+	if most := s.o.CopyRowsPerSecond; most > 0 {
+		k.rows = max(min(k.rows, most/2), 1) // a steady flow, not a burst now and then
+		k.limit = rate.NewLimiter(rate.Limit(most), k.rows)
+	}
+	return k
 }
 
 // add has a table copied. It may be called by any goroutine.
@@ -261,20 +273,13 @@ func (k *chunkCopy) find(ctx context.Context) (*found, error) {
 // read copies what is left of the table.
 func (k *chunkCopy) read(ctx context.Context, found *found, begun begun) error {
 	k.s.log.Info("copying table in chunks", "table", found.name, "position", found.at.String(), "resumed", begun.cursor != "")
-	rows := chunkRows
-	if k.s.chunkRows > 0 {
-		rows = k.s.chunkRows
-	}
-	if k.pace.perSecond > 0 {
-		rows = max(min(rows, k.pace.perSecond/2), 1)
-	}
 	group, reading := errgroup.WithContext(ctx)
 	reading, done := context.WithCancel(reading)
 	group.Go(func() error { return k.forget(reading) })
 	group.Go(func() error {
 		defer done()
 		copier := &sources.Copier{
-			Writer: k.g.w, Readers: k.s.o.CopyReaders, Rows: rows, Throttle: k.pace.wait, Appended: k.appended,
+			Writer: k.g.w, Readers: k.s.o.CopyReaders, Rows: k.rows, Throttle: k.limit.WaitN, Appended: k.appended,
 			Open: func(context.Context) (sources.ChunkReader, error) {
 				return &chunkReader{s: k.s, table: *found.chosen, passed: k.passed, held: k.held}, nil
 			},

@@ -10,7 +10,7 @@ import (
 )
 
 // passed is what a stream has handed over: how far it has come, and which transactions a new view of the database may not show
-// yet. docs/decisions/0012 has the argument. A nil one keeps nothing.
+// yet. docs/decisions/0014 has the argument. A nil one keeps nothing.
 type passed struct {
 	// end is the LSN up to which everything has been handed over.
 	end atomic.Uint64
