@@ -175,7 +175,7 @@ func cpuOfSelf(b *testing.B) time.Duration {
 }
 
 // peakRSS is the most memory that a running process has had resident, in bytes.
-func peakRSS(b *testing.B, pid int) float64 {
+func peakRSS(b testing.TB, pid int) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
