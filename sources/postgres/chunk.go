@@ -178,13 +178,13 @@ func (r *chunkReader) Fill(ctx context.Context, ch *sources.Chunk, part sources.
 	if err == nil {
 		place, err = r.read(ctx, ch, part)
 	}
-	if err != nil && !errors.Is(err, errFull) {
-		r.Close() // whatever state the session is in
-		return place, err
+	if err == nil {
+		err = r.c.exec(ctx, "COMMIT") // by this, what the reading itself has written to the WAL is flushed soon
 	}
 	if err != nil {
-		r.Close()
-	} else if err := r.c.exec(ctx, "COMMIT"); err != nil { // what the reading itself has written to the WAL is flushed soon by this
+		r.Close() // a COPY may be under way in the session, or a failed transaction
+	}
+	if err != nil && !errors.Is(err, errFull) {
 		return place, err
 	}
 	place.Reached = func() bool { return r.passed.reached(high) }

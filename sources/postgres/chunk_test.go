@@ -414,6 +414,25 @@ func TestThrottledCopyKeepsToItsRate(t *testing.T) {
 	r.same("t")
 }
 
+// Nothing is known of the rows' width, so far more are asked for than fit: the session is given up rather than read to its end.
+func TestWideRowsEndAChunkEarly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, `CREATE TABLE first (id int PRIMARY KEY)`)
+	var chunks atomic.Int64
+	r.tune = func(s *Source) { s.chunkDone = func(int) { chunks.Add(1) } }
+	r.run()
+	r.late("t", `CREATE TABLE t (id int PRIMARY KEY, big text)`, `INSERT INTO t SELECT n, repeat('x', 100000) || n FROM generate_series(1, 250) n`)
+	r.recopy("t")
+	r.complete("t")
+	if got, want := r.table("t"), r.sourceTable("t"); !slices.Equal(got, want) {
+		t.Fatalf("%d rows in the log, %d at the source", len(got), len(want))
+	}
+	r.readOnce("t")
+	if n := chunks.Load(); n < 6 || n > 12 {
+		t.Fatalf("%d chunks for 25 MB, want about one for each 4 MiB", n)
+	}
+}
+
 // stuckServer is a server on which commits can be made to hang: they are in the WAL and reach the stream, and no view shows them,
 // because the server waits for a standby that nobody is.
 func stuckServer(t *testing.T) (r *rig, stick, loosen func()) {

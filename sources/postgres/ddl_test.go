@@ -186,6 +186,17 @@ func TestTableMadeLaterAndDroppedOneAreReported(t *testing.T) {
 		at, _ := tableNamed(r, "t")
 		return at.Table.ID != old.Table.ID && at.State.State == changelog.TableUntracked
 	})
+	r.sql(`CREATE TABLE later (id int PRIMARY KEY)`) // when this one is known, the first has been looked at again
+	r.eventually("a later table to be recorded", func() bool {
+		_, ok := tableNamed(r, "later")
+		return ok
+	})
+	at, _ := tableNamed(r, "t")
+	for n := range r.log.Bounds().Next {
+		if at, ok := r.log.Catalog().TableAt(at.Table.ID, n); ok && at.State.State != changelog.TableUntracked {
+			t.Fatalf("at %d the new table is %+v", n, at.State)
+		}
+	}
 	r.eventually("the old table to be recorded as dropped", func() bool {
 		at, _ := r.log.Catalog().TableAt(old.Table.ID, newest)
 		return at.State.State == changelog.TableDropped

@@ -269,7 +269,8 @@ func (g *logGuide) apply(ctx context.Context, f finding) error {
 	}
 	for _, known := range g.tables() {
 		state := known.State.State
-		if state == changelog.TableDropped || f.exists[known.Table.SourceTable] || state == 0 {
+		exists, asked := f.exists[known.Table.SourceTable]
+		if state == changelog.TableDropped || exists || !asked || state == 0 {
 			continue
 		}
 		if err := g.state(ctx, known, changelog.TableDropped, "the table was dropped at the source"); err != nil {
