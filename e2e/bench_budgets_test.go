@@ -14,17 +14,45 @@ import (
 	"cdc/e2e/testservers"
 )
 
-var writeBenchmarks = flag.Bool("write-benchmarks", false, "write the measured figures into docs/benchmarks.md; wants all measurements to run")
+var writeBenchmarks = flag.Bool("write-benchmarks", false, "write the measured figures into docs/benchmarks.md; wants all measurements of a table to run")
 
-// A measurement measures one or more figures of one budget. Its name is the
-// name of its sub-benchmark and of its section in docs/benchmarks.md.
-type measurement struct {
+// A measurement measures one or more figures of one budget in a setting E. Its
+// name is the name of its sub-benchmark and of its section in
+// docs/benchmarks.md.
+type measurement[E any] struct {
 	name string
-	run  func(b *testing.B, e *bench)
+	run  func(b *testing.B, e E)
 }
 
+func names[E any](all []measurement[E]) (names []string) {
+	for _, m := range all {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// measure makes every measurement once and reports whether all could be made.
+func measure[E any](b *testing.B, all []measurement[E], e E) bool {
+	complete := true
+	for _, m := range all {
+		ran := false
+		ok := b.Run(m.name, func(b *testing.B) {
+			if ran {
+				return // the first run is the measurement, however short
+			}
+			ran = true
+			m.run(b, e)
+		})
+		complete = complete && ran && ok
+	}
+	return complete
+}
+
+// resultsTable is the name of the table in docs/benchmarks.md.
+const resultsTable = "results"
+
 // measurements are in the order in which they run: those on a quiet disk first.
-var measurements = []measurement{
+var measurements = []measurement[*bench]{
 	{"latency", measureLatency},
 	{"stream", measureStream},
 	{"copy", measureCopy},
@@ -66,7 +94,7 @@ func BenchmarkBudgets(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e := &bench{benchReport: &benchReport{}, binary: binary, pg: testservers.Start(b, testservers.PostgresOptions{
+	e := &bench{benchReport: &benchReport{name: resultsTable}, binary: binary, pg: testservers.Start(b, testservers.PostgresOptions{
 		Name: "bench", Settings: serverSettings,
 	})}
 	dsn, err := url.Parse(e.pg.SuperuserDSN("postgres"))
@@ -74,20 +102,15 @@ func BenchmarkBudgets(b *testing.B) {
 		b.Fatal(err)
 	}
 	e.super = dsn.User.Username()
-	complete := true
-	for _, m := range measurements {
-		ran := false
-		ok := b.Run(m.name, func(b *testing.B) {
-			if ran {
-				return // the first run is the measurement, however short
-			}
-			ran = true
-			m.run(b, e)
-		})
-		complete = complete && ran && ok
-	}
-	where := describeMachine(b, e.pg.Version())
-	if err := e.print(os.Stdout, where); err != nil {
+	complete := measure(b, measurements, e)
+	e.publish(b, complete, "PostgreSQL "+e.pg.Version())
+}
+
+// publish prints the table, and writes it into the document when that is asked
+// for and all figures are there.
+func (r *benchReport) publish(b *testing.B, complete bool, servers string) {
+	where := describeMachine(b, servers)
+	if err := r.print(os.Stdout, where); err != nil {
 		b.Fatal(err)
 	}
 	if !*writeBenchmarks {
@@ -96,7 +119,7 @@ func BenchmarkBudgets(b *testing.B) {
 	if !complete || testing.Short() {
 		b.Fatal("not all measurements were made in full: docs/benchmarks.md stays as it is")
 	}
-	if err := e.writeDoc(benchmarksDoc, where); err != nil {
+	if err := r.writeDoc(benchmarksDoc, where); err != nil {
 		b.Fatal(err)
 	}
 }

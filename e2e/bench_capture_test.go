@@ -29,11 +29,11 @@ const captureLimit = 3 * time.Minute
 
 // benchCapture is 'cdc run' of one table of one database in a folder of its own.
 type benchCapture struct {
-	binary, dsn, password string
-	table                 string
-	data                  string
-	env                   []string
-	stderr                bytes.Buffer
+	binary, dsn string
+	table       string
+	data        string
+	env         []string // holds the password
+	stderr      bytes.Buffer
 }
 
 // capture prepares a capture and starts nothing.
@@ -46,7 +46,7 @@ func (e *bench) capture(b *testing.B, database, table string) *benchCapture {
 	password, _ := u.User.Password()
 	u.User = url.User(u.User.Username())
 	return &benchCapture{
-		binary: e.binary, dsn: u.String(), password: password, table: table, data: filepath.Join(b.TempDir(), "data"),
+		binary: e.binary, dsn: u.String(), env: []string{"PGPASSWORD=" + password}, table: table, data: filepath.Join(b.TempDir(), "data"),
 	}
 }
 
@@ -54,7 +54,7 @@ func (e *bench) capture(b *testing.B, database, table string) *benchCapture {
 func (c *benchCapture) command(args ...string) *exec.Cmd {
 	all := append([]string{"run", c.dsn, "--data", c.data, "--tables", c.table, "--http", "off", "--log-level", "warn"}, args...)
 	cmd := exec.Command(c.binary, all...)
-	cmd.Env = append(append(os.Environ(), "PGPASSWORD="+c.password), c.env...)
+	cmd.Env = append(os.Environ(), c.env...)
 	c.stderr.Reset()
 	cmd.Stderr = &c.stderr
 	return cmd
@@ -117,8 +117,7 @@ func (c *benchCapture) client() *http.Client {
 // benchStatus is the part of the program's status that is looked at.
 type benchStatus struct {
 	Sources []struct {
-		Phase    string `json:"phase"`
-		Position string `json:"position"`
+		Phase string `json:"phase"`
 	} `json:"sources"`
 }
 
@@ -157,22 +156,13 @@ func askSocket(client *http.Client, path string, answer any) (err error) {
 	return json.Unmarshal(body, answer)
 }
 
-// awaitLSN waits until the log holds the source up to the LSN.
-func (r *benchRun) awaitLSN(b *testing.B, lsn uint64) {
+// awaitDurable waits until the offset is durable.
+func (r *benchRun) awaitDurable(b *testing.B, n changelog.Offset) {
 	b.Helper()
-	awaitFor(b, "the log has come to the end of the WAL", captureLimit, func() bool {
-		s, err := r.status()
-		return err == nil && len(s.Sources) == 1 && lsnOf(s.Sources[0].Position) >= lsn
+	awaitFor(b, fmt.Sprintf("offset %d is durable", n), captureLimit, func() bool {
+		next, err := r.durable(0)
+		return err == nil && next > n
 	})
-}
-
-// lsnOf reads 0/16B3748; what is none is before everything.
-func lsnOf(text string) uint64 {
-	var high, low uint64
-	if _, err := fmt.Sscanf(text, "%X/%X", &high, &low); err != nil {
-		return 0
-	}
-	return high<<32 | low
 }
 
 // unitsIn calls f with every unit of a log that is not being written.

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,34 +16,37 @@ func TestEveryMeasurementIsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range measurements {
-		if !strings.Contains(string(doc), "\n### "+m.name+"\n") {
-			t.Errorf("docs/benchmarks.md has no section %q", m.name)
+	for _, name := range slices.Concat(names(measurements), names(mysqlMeasurements)) {
+		if !strings.Contains(string(doc), "\n### "+name+"\n") {
+			t.Errorf("docs/benchmarks.md has no section %q", name)
 		}
 	}
-	if _, err := (&benchReport{}).intoDoc(string(doc), nil); err != nil {
-		t.Errorf("docs/benchmarks.md cannot take results: %v", err)
+	for _, table := range []string{resultsTable, mysqlResultsTable} {
+		if _, err := (&benchReport{name: table}).intoDoc(string(doc), nil); err != nil {
+			t.Errorf("docs/benchmarks.md cannot take %s: %v", table, err)
+		}
 	}
 }
 
 func TestFiguresAreWrittenBetweenTheirMarkers(t *testing.T) {
-	r := benchReport{figures: []figure{
+	r := benchReport{name: "figures", figures: []figure{
 		{name: "rate", ours: "9/s", reference: "10/s", ratio: 0.9, target: "ratio ≥ 1"},
 		{name: "size", ours: "9 B", target: "≤ 10 B", met: true},
 		{name: "note", ours: "1 s"},
 	}}
-	got, err := r.intoDoc("before\n"+resultsBegin+"old\n"+resultsEnd+"\nafter\n", []string{"a machine"})
+	begin, end := r.markers()
+	got, err := r.intoDoc("before\n"+begin+"old\n"+end+"\nafter\n", []string{"a machine"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "before\n" + resultsBegin + `- a machine
+	want := "before\n" + begin + `- a machine
 
 | figure | ours | reference | ratio | target |  |
 | --- | ---: | ---: | ---: | --- | --- |
 | rate | 9/s | 10/s | 0.90 | ratio ≥ 1 | MISS |
 | size | 9 B | – | – | ≤ 10 B | ok |
 | note | 1 s | – | – | – | – |
-` + resultsEnd + "\nafter\n"
+` + end + "\nafter\n"
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}

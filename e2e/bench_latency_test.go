@@ -36,16 +36,20 @@ const (
 	latencyExtra99 = 5 * time.Millisecond
 )
 
-// measureLatency measures the time from COMMIT's return at the client until the
-// transaction is durable in the log, as the control socket tells it.
 func measureLatency(b *testing.B, e *bench) {
 	database := e.pg.Database(b)
 	e.sql(b, database, pingsSQL)
-	app := e.connect(b, database)
+	e.latency(b, "", e.capture(b, database, "pings"), e.connect(b, database).ping(b))
+	e.dropSlots(b, database)
+}
+
+// latency measures the time from COMMIT's return at the client until the
+// transaction is durable in the log, as the control socket tells it.
+func (r *benchReport) latency(b *testing.B, prefix string, c *benchCapture, ping insertPing) {
 	next := int64(1)
 	commit := func(pace pace) (int64, []time.Time) {
 		first := next
-		done := app.pace(b, first, pace.perSecond, max(time.Duration(scaled(int(pace.lasting))), 2*time.Second))
+		done := ping.pace(b, first, pace.perSecond, max(time.Duration(scaled(int(pace.lasting))), 2*time.Second))
 		next += int64(len(done))
 		return first, done
 	}
@@ -55,7 +59,6 @@ func measureLatency(b *testing.B, e *bench) {
 		pause := min(time.Second/time.Duration(pace.perSecond), syncPauseMax)
 		syncs[pace.perSecond] = syncsDuring(b, b.TempDir(), pause, func() { commit(pace) })
 	}
-	c := e.capture(b, database, "pings")
 	run := c.start(b)
 	for _, pace := range paces {
 		watch := watchDurable(run)
@@ -66,16 +69,15 @@ func measureLatency(b *testing.B, e *bench) {
 			extra   time.Duration
 		}{{50, latencyExtra50}, {99, latencyExtra99}} {
 			ours, sync := percentile(took, part.percent), percentile(syncs[pace.perSecond], part.percent)
-			e.add(b, figure{
-				name: fmt.Sprintf("commit → durable at %d tx/s, p%d", pace.perSecond, part.percent), ours: milliText(ours),
+			r.add(b, figure{
+				name: prefix + fmt.Sprintf("commit → durable at %d tx/s, p%d", pace.perSecond, part.percent), ours: milliText(ours),
 				reference: milliText(sync) + " a sync", ratio: float64(ours) / float64(sync),
 				target: fmt.Sprintf("≤ sync + %d ms", part.extra.Milliseconds()), met: ours <= sync+part.extra,
-				value: float64(ours) / 1e6, unit: fmt.Sprintf("p%d-ms@%d/s", part.percent, pace.perSecond),
+				value: float64(ours) / 1e6, unit: metric(prefix) + fmt.Sprintf("p%d-ms@%d/s", part.percent, pace.perSecond),
 			})
 		}
 	}
 	run.stop(b)
-	e.dropSlots(b, database)
 }
 
 // seen is what the control socket said of the durable offset, and when.

@@ -23,13 +23,13 @@ import (
 
 // describeMachine says what the figures were measured on, and how the disk
 // syncs, as every figure about durability depends on it.
-func describeMachine(b *testing.B, postgres string) []string {
+func describeMachine(b *testing.B, servers string) []string {
 	folder := b.TempDir()
 	syncs := syncsDuring(b, folder, time.Millisecond, func() { <-time.After(time.Second) })
 	return []string{
 		fmt.Sprintf("machine: %s, %d cores, %s of memory; %s", processorName(), runtime.NumCPU(), memorySize(), kernelName()),
 		fmt.Sprintf("folder: %s; fdatasync of %d bytes p50 %s, p99 %s", fileSystem(folder), probeBytes, milliText(percentile(syncs, 50)), milliText(percentile(syncs, 99))),
-		fmt.Sprintf("server: PostgreSQL %s with fsync off, on the same machine; the log always syncs", postgres),
+		fmt.Sprintf("server: %s with fsync off, on the same machine; the log always syncs", servers),
 		fmt.Sprintf("build: %s %s, commit %s", runtime.Version(), runtime.GOARCH, treeCommit()),
 	}
 }
@@ -175,7 +175,7 @@ func cpuOfSelf(b *testing.B) time.Duration {
 }
 
 // peakRSS is the most memory that a running process has had resident, in bytes.
-func peakRSS(b *testing.B, pid int) float64 {
+func peakRSS(b testing.TB, pid int) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"cdc/changelog"
 )
 
 const (
@@ -22,33 +24,40 @@ const (
 	giantMemory = 256 << 20
 )
 
-// measureMemory measures the most memory that the process has had resident
-// since it started: once while it tails, once while a giant transaction passes.
 func measureMemory(b *testing.B, e *bench) {
 	database := e.pg.Database(b)
 	e.sql(b, database, pingsSQL)
-	c := e.capture(b, database, "pings")
-	app := e.connect(b, database)
+	e.memory(b, "", e.capture(b, database, "pings"), e.connect(b, database).ping(b), func(first, rows int) {
+		e.sql(b, database, fmt.Sprintf("INSERT INTO pings SELECT n, 'as long as a short note is' FROM generate_series(%d, %d) n", first, first+rows-1))
+	})
+	e.dropSlots(b, database)
+}
 
+// memory measures the most memory that the process has had resident since it
+// started: once while it tails, once while a giant transaction of pings passes.
+func (r *benchReport) memory(b *testing.B, prefix string, c *benchCapture, ping insertPing, giant func(first, rows int)) {
 	run := c.start(b)
-	app.pace(b, 1, tailRate, time.Duration(scaled(int(tailTime))))
-	run.awaitLSN(b, e.walEnd(b))
+	tailed := len(ping.pace(b, 1, tailRate, time.Duration(scaled(int(tailTime)))))
+	run.offsetsOf(b, int64(tailed), 1)
 	peak := peakRSS(b, run.cmd.Process.Pid)
 	run.stop(b)
-	e.add(b, figure{
-		name: fmt.Sprintf("peak memory, tailing %d tx/s for %s", tailRate, tailTime), ours: sizeText(peak), target: "< 64 MiB", met: peak < tailMemory,
-		value: peak / (1 << 20), unit: "tail-MiB",
+	r.add(b, figure{
+		name: prefix + fmt.Sprintf("peak memory, tailing %d tx/s for %s", tailRate, tailTime), ours: sizeText(peak), target: "< 64 MiB", met: peak < tailMemory,
+		value: peak / (1 << 20), unit: metric(prefix) + "tail-MiB",
 	})
 
 	run = c.start(b)
 	before := peakRSS(b, run.cmd.Process.Pid)
-	e.sql(b, database, fmt.Sprintf("INSERT INTO pings SELECT n, 'as long as a short note is' FROM generate_series(1000001, %d) n", 1_000_000+scaled(giantRows)))
-	run.awaitLSN(b, e.walEnd(b))
+	next, err := run.durable(0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	giant(1_000_001, scaled(giantRows))
+	run.awaitDurable(b, next+changelog.Offset(scaled(giantRows)))
 	peak = peakRSS(b, run.cmd.Process.Pid)
 	run.stop(b)
-	e.add(b, figure{
-		name: fmt.Sprintf("peak memory, a transaction of %s rows in flight", countText(float64(scaled(giantRows)))), ours: sizeText(peak),
-		reference: sizeText(before) + " before", target: "< 256 MiB", met: peak < giantMemory, value: peak / (1 << 20), unit: "giant-MiB",
+	r.add(b, figure{
+		name: prefix + fmt.Sprintf("peak memory, a transaction of %s rows in flight", countText(float64(scaled(giantRows)))), ours: sizeText(peak),
+		reference: sizeText(before) + " before", target: "< 256 MiB", met: peak < giantMemory, value: peak / (1 << 20), unit: metric(prefix) + "giant-MiB",
 	})
-	e.dropSlots(b, database)
 }

@@ -63,8 +63,11 @@ func (f *figure) cells() []string {
 
 var figureHeads = []string{"figure", "ours", "reference", "ratio", "target", ""}
 
-// benchReport collects figures.
-type benchReport struct{ figures []figure }
+// benchReport collects the figures of one table; name is in the table's markers.
+type benchReport struct {
+	name    string
+	figures []figure
+}
 
 // add takes a figure, and says it at once.
 func (r *benchReport) add(b *testing.B, f figure) {
@@ -110,11 +113,12 @@ func (r *benchReport) print(w io.Writer, where []string) error {
 	return err
 }
 
-const (
-	benchmarksDoc = "../docs/benchmarks.md"
-	resultsBegin  = "<!-- results -->\n"
-	resultsEnd    = "<!-- end results -->"
-)
+const benchmarksDoc = "../docs/benchmarks.md"
+
+// markers enclose the table in the document.
+func (r *benchReport) markers() (begin, end string) {
+	return "<!-- " + r.name + " -->\n", "<!-- end " + r.name + " -->"
+}
 
 // writeDoc puts the table between the markers of the document.
 func (r *benchReport) writeDoc(path string, where []string) error {
@@ -130,8 +134,9 @@ func (r *benchReport) writeDoc(path string, where []string) error {
 }
 
 func (r *benchReport) intoDoc(doc string, where []string) (string, error) {
-	before, rest, ok := strings.Cut(doc, resultsBegin)
-	_, after, closed := strings.Cut(rest, resultsEnd)
+	begin, end := r.markers()
+	before, rest, ok := strings.Cut(doc, begin)
+	_, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
 		return "", errors.New("it has no pair of markers for them")
 	}
@@ -146,7 +151,12 @@ func (r *benchReport) intoDoc(doc string, where []string) (string, error) {
 	for i := range r.figures {
 		row(r.figures[i].cells())
 	}
-	return before + resultsBegin + text.String() + resultsEnd + after, nil
+	return before + begin + text.String() + end + after, nil
+}
+
+// metric is the prefix of a figure's name as part of the name of a metric.
+func metric(prefix string) string {
+	return strings.NewReplacer(": ", "-", " ", "-").Replace(strings.ToLower(prefix))
 }
 
 // rateText is a rate for people.

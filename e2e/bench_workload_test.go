@@ -93,12 +93,6 @@ func (e *bench) change(b *testing.B, database string, twenties, singles int) {
 	e.sql(b, database, fmt.Sprintf("SET enable_seqscan = off; CALL change_in_twenties(%d); CALL change_one_by_one(%d)", twenties, singles))
 }
 
-// walEnd is the end of the WAL.
-func (e *bench) walEnd(b *testing.B) uint64 {
-	b.Helper()
-	return lsnOf(e.sql(b, "postgres", "SELECT pg_current_wal_insert_lsn()"))
-}
-
 // newestSlot is the slot of the database that is not among the known ones.
 func (e *bench) newestSlot(b *testing.B, database string, known []string) string {
 	b.Helper()
@@ -144,10 +138,20 @@ func (e *bench) connect(b *testing.B, database string) benchClient {
 // pingsSQL makes the table that paced transactions insert into.
 const pingsSQL = `CREATE TABLE pings (id bigint PRIMARY KEY, note text NOT NULL)`
 
-// pace commits transactions of one insert at a steady rate and returns when
-// each COMMIT returned, by id from first on. A transaction that comes late does
-// not delay those after it.
-func (c benchClient) pace(b *testing.B, first int64, perSecond int, lasting time.Duration) []time.Time {
+// An insertPing commits one ping in a transaction of its own.
+type insertPing func(id int64) error
+
+// ping is insertPing of Postgres.
+func (c benchClient) ping(b *testing.B) insertPing {
+	return func(id int64) error {
+		_, err := c.Exec(b.Context(), "INSERT INTO pings VALUES ($1, 'as long as a short note is')", id)
+		return err
+	}
+}
+
+// pace commits pings at a steady rate and returns when each COMMIT returned, by
+// id from first on. One that comes late does not delay those after it.
+func (ping insertPing) pace(b *testing.B, first int64, perSecond int, lasting time.Duration) []time.Time {
 	b.Helper()
 	n := int(lasting.Seconds() * float64(perSecond))
 	done := make([]time.Time, n)
@@ -160,7 +164,7 @@ func (c benchClient) pace(b *testing.B, first int64, perSecond int, lasting time
 			timer.Reset(wait)
 			<-timer.C
 		}
-		if _, err := c.Exec(b.Context(), "INSERT INTO pings VALUES ($1, 'as long as a short note is')", first+int64(i)); err != nil {
+		if err := ping(first + int64(i)); err != nil {
 			b.Fatal(err)
 		}
 		done[i] = time.Now()

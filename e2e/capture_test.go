@@ -18,8 +18,8 @@ type capture struct {
 	t *testing.T
 	// origin is the database.
 	origin origin
-	// database is its name, and that of the source.
-	database string
+	// database is its name, source that by which the program knows it.
+	database, source string
 	// dir holds the data folder and the logs of the runs.
 	dir string
 	// flags are added to every run.

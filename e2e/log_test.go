@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,12 +92,17 @@ type logReader struct {
 type columns struct{ id, v, client, seq, rows, hash int }
 
 func (r *logReader) read(log *disklog.Log) error {
+	r.catalog = log.Catalog()
+	return units(log, r.unit)
+}
+
+// units calls f with each unit of a log.
+func units(log *disklog.Log, f func(u *changelog.Unit) error) error {
 	cursor, err := log.Cursor(changelog.CursorOptions{})
 	if err != nil {
 		return err
 	}
 	defer cursor.Close()
-	r.catalog = log.Catalog()
 	for {
 		u, err := cursor.Next(context.Background())
 		if errors.Is(err, io.EOF) {
@@ -105,10 +111,16 @@ func (r *logReader) read(log *disklog.Log) error {
 		if err != nil {
 			return err
 		}
-		if err := r.unit(u); err != nil {
+		if err := f(u); err != nil {
 			return err
 		}
 	}
+}
+
+// hasLog reports whether the folder has a log.
+func (c *capture) hasLog() bool {
+	found, _ := filepath.Glob(filepath.Join(c.data(), "log", "*.seg")) // the pattern is good
+	return len(found) > 0
 }
 
 func (r *logReader) unit(u *changelog.Unit) error {

@@ -126,6 +126,8 @@ WHERE table_schema = database() AND table_name = '`+table+`' ORDER BY ordinal_po
 			expression = `concat('\\x', lower(hex(` + expression + `)))`
 		case "bit":
 			expression = "lpad(bin(" + expression + "), " + string(row[3]) + ", '0')"
+		case "year":
+			expression += " + 0"
 		case "time", "datetime", "timestamp":
 			if fraction {
 				expression = "trim(TRAILING '.' FROM trim(TRAILING '0' FROM cast(" + expression + " AS char)))"

@@ -24,10 +24,15 @@ type process struct {
 // start starts 'cdc run' and does not wait for anything.
 func (c *capture) start(flags ...string) *process {
 	c.t.Helper()
-	c.runs++
-	dsn, password := c.login()
+	dsn, _ := c.login()
 	args := append([]string{"run", dsn, "--data", c.data(), "--http", "off", "--log-level", "info"}, c.flags...)
-	args = append(args, flags...)
+	return startProcess(c, append(args, flags...)...)
+}
+
+// startProcess starts a run of the program, whose log is kept with the capture.
+func startProcess(c *capture, args ...string) *process {
+	c.t.Helper()
+	c.runs++
 	p := &process{t: c.t, cmd: command(c.t, context.Background(), args...), done: make(chan struct{}), log: filepath.Join(c.dir, fmt.Sprintf("run-%03d.log", c.runs))}
 	log, err := os.Create(p.log)
 	if err != nil {
@@ -35,7 +40,7 @@ func (c *capture) start(flags ...string) *process {
 	}
 	defer log.Close()
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Env = append(p.cmd.Env, password)
+	p.cmd.Env = append(p.cmd.Env, c.password())
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		c.t.Fatal(err)

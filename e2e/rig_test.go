@@ -38,6 +38,7 @@ func newRig(t *testing.T, server *testservers.Postgres) *rig {
 	}
 	t.Cleanup(func() { c.dropApp(server) })
 	c.database = server.Database(t)
+	c.source = c.database
 	c.sql("ALTER DATABASE " + c.database + " OWNER TO " + c.app)
 	c.role = server.Role(t, testservers.CaptureRole{Database: c.database, Owners: []string{c.app}, CreatePublication: true})
 	c.makeFolder()

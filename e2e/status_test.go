@@ -66,7 +66,7 @@ func (c *capture) statuses() []sourceStatus {
 // status is that of the capture's source, the zero value when nobody says.
 func (c *capture) status() sourceStatus {
 	for _, s := range c.statuses() {
-		if s.Name == c.database {
+		if s.Name == c.source {
 			return s
 		}
 	}

@@ -41,7 +41,7 @@ func lastError(text string) string {
 // recopies decides for a new epoch, and asserts that all is well afterwards.
 func (c *capture) recopies() {
 	c.t.Helper()
-	c.must("resolve", c.database, "--recopy")
+	c.must("resolve", c.source, "--recopy")
 	p := c.run()
 	c.awaitCurrent()
 	c.verify()
@@ -244,7 +244,7 @@ func TestG2TableMadeLaterIsUntrackedUntilCopied(t *testing.T) {
 // moment after status does.
 func (c *capture) recopyTable(table string) {
 	c.t.Helper()
-	until(c.t, "table "+table+" to be known", func() bool { return c.cdc("resolve", c.database, "--recopy", table).code == 0 })
+	until(c.t, "table "+table+" to be known", func() bool { return c.cdc("resolve", c.source, "--recopy", table).code == 0 })
 }
 
 // As of a time T nothing is visible that was committed after T by the source's

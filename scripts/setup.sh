@@ -88,7 +88,7 @@ missing_packages() {
 	[ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 	have psql || echo postgresql-client
 	[ -n "$(debian_mariadb)" ] || echo mariadb-server-core
-	have mariadb || echo mariadb-client-core
+	have mariadb-binlog || echo mariadb-client
 	if wants_newer_postgres && ! have npm; then echo npm; fi
 	if wants_mysql; then
 		have gpgv || echo gpgv

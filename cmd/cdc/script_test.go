@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"cdc/cmd/cdc/internal/client"
 	"cdc/e2e/testservers"
 )
 
@@ -34,7 +36,22 @@ func TestCommandLine(t *testing.T) {
 // TestRunScripts runs command lines against a real server, each file with a database of its own: $DSN, which sql speaks to.
 func TestRunScripts(t *testing.T) {
 	server := testservers.Shared(t)
-	files, err := filepath.Glob("testdata/run/*")
+	runScripts(t, "testdata/run/*", server)
+}
+
+// TestMySQLScripts does the same against a real MySQL and a real MariaDB, with the same outputs.
+func TestMySQLScripts(t *testing.T) {
+	for _, flavour := range []testservers.Flavour{testservers.FlavourMySQL, testservers.FlavourMariaDB} {
+		t.Run(string(flavour), func(t *testing.T) {
+			t.Parallel()
+			runScripts(t, "testdata/mysql/*", testservers.SharedMySQL(t, flavour))
+		})
+	}
+}
+
+func runScripts(t *testing.T, pattern string, server scriptServer) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d scripts: %v", len(files), err)
 	}
@@ -46,24 +63,32 @@ func TestRunScripts(t *testing.T) {
 	}
 }
 
+// scriptServer is a server that a script speaks to.
+type scriptServer interface {
+	Database(tb testservers.TB) string
+	SuperuserDSN(database string) string
+	SQL(ctx context.Context, database, statements string) (string, error)
+}
+
 // script runs the commands of one file in a folder of its own.
 //
 //	file name=F      writes the input to a file
 //	env              sets a variable a line, NAME=VALUE
-//	cdc              runs each line as a command line of cdc; "keep: PATTERN" before them keeps the lines of output that match
+//	cdc              runs each line as a command line of cdc; "keep: PATTERN" before them keeps the lines of output that match;
+//	                 $POSITION is where the log has its source
 //	until            runs the line until its standard output matches the pattern of "keep: PATTERN"
 //	start, stop      starts cdc in the background; asks it to end, or with wait waits until it does
 //	sql              runs the input at the server
 type script struct {
 	dir      string
 	env      []string
-	server   *testservers.Postgres
+	server   scriptServer
 	database string
 	dsn      string
 	process  *exec.Cmd
 }
 
-func newScript(t *testing.T, server *testservers.Postgres) *script {
+func newScript(t *testing.T, server scriptServer) *script {
 	s := &script{dir: t.TempDir(), server: server}
 	s.env = []string{asProgram + "=1", "HOME=" + s.dir, "PATH=" + os.Getenv("PATH"), "CDC_HTTP=off", "CDC_LOG_LEVEL=error", "NO_COLOR=1"}
 	if server != nil {
@@ -159,8 +184,21 @@ func (s *script) prepare(t *testing.T, line string) *exec.Cmd {
 	return command
 }
 
+// position is that of the log's first source.
+func (s *script) position(t *testing.T) string {
+	t.Helper()
+	var status client.Status
+	if err := json.Unmarshal([]byte(s.cdc(t, "status --json").out), &status); err != nil || len(status.Sources) == 0 {
+		t.Fatalf("%d sources, %v", len(status.Sources), err)
+	}
+	return status.Sources[0].Position
+}
+
 func (s *script) cdc(t *testing.T, line string) ended {
 	t.Helper()
+	if strings.Contains(line, "$POSITION") {
+		line = strings.ReplaceAll(line, "$POSITION", s.position(t))
+	}
 	var out, problems bytes.Buffer
 	command := s.prepare(t, line)
 	command.Stdout, command.Stderr = &out, &problems
@@ -209,7 +247,9 @@ var varying = []struct {
 	text    string
 }{
 	{regexp.MustCompile(`\b[0-9A-F]{1,8}/[0-9A-F]{1,8}\b`), "LSN"},
-	{regexp.MustCompile(`LSN,\d+,`), "LSN,N,"},
+	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(:[-0-9]+)+`), "GTID"},
+	{regexp.MustCompile(`\b0-\d+-\d+\b`), "GTID"},
+	{regexp.MustCompile(`(LSN|GTID),\d+,`), "$1,N,"},
 	{regexp.MustCompile(`_[0-9a-f]{8}\b`), "_LOG"},
 	{regexp.MustCompile(`\blog [0-9a-f]{32}\b`), "log LOG"},
 	{regexp.MustCompile(`@127\.0\.0\.1:\d{4,}/`), "@SERVER/"},

@@ -39,13 +39,12 @@ func (m *MySQL) arguments() []string {
 func (m *MySQL) defaultSettings() map[string]string {
 	settings := m.install.baseSettings()
 	maps.Copy(settings, map[string]string{
-		"datadir":      m.dataDir(),
-		"bind_address": loopback,
-		"port":         fmt.Sprint(m.port),
-		"socket":       m.socketPath(),
-		"pid_file":     filepath.Join(m.runDir(), "server.pid"),
-		// A server that starts removes what it finds of temporary tables, those of others too.
-		"tmpdir":               m.runDir(),
+		"datadir":              m.dataDir(),
+		"bind_address":         loopback,
+		"port":                 fmt.Sprint(m.port),
+		"socket":               m.socketPath(),
+		"pid_file":             filepath.Join(m.runDir(), "server.pid"),
+		"tmpdir":               m.runDir(), // MariaDB removes, as it starts, what others have in a folder that they share
 		"server_id":            fmt.Sprint(m.o.ServerID),
 		"default_time_zone":    "+00:00",
 		"character_set_server": "utf8mb4",

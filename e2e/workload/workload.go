@@ -27,6 +27,8 @@ type Options struct {
 	Pause time.Duration
 	// DDLEvery is how often the first client changes a table's columns; 0 = never.
 	DDLEvery time.Duration
+	// OnePhase leaves out transactions that are prepared before they end.
+	OnePhase bool
 	// BigValues is how long the longest values are; 0 = 200 kB.
 	BigValues int
 }
@@ -287,12 +289,14 @@ const (
 func (e ending) twoPhase() bool { return e == endCommitPrepared || e == endRollbackPrepared }
 
 func (c *client) chooseEnd() ending {
-	switch n := c.random.IntN(40); n {
-	case 0, 1:
+	switch n := c.random.IntN(40); {
+	case n < 2:
 		return endRollback
-	case 2, 3:
+	case n < 5 && c.w.o.OnePhase:
+		return endCommit
+	case n < 4:
 		return endCommitPrepared
-	case 4:
+	case n < 5:
 		return endRollbackPrepared
 	}
 	return endCommit

@@ -150,7 +150,8 @@ func hint(info *tableInfo, before *schema.Table) {
 		if j < 0 {
 			continue
 		}
-		switch native := before.Columns[j].SQLType; native {
+		// The character set follows, of a JSON column for one.
+		switch native, _, _ := strings.Cut(before.Columns[j].SQLType, " "); native {
 		case "uuid", "inet4", "inet6":
 			if c.Type == value.TypeString {
 				c.Native = native

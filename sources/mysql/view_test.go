@@ -101,6 +101,9 @@ func (r *readRig) committed(at *Position) int {
 		lines := strings.Split(strings.TrimSpace(events), "\n")
 		for _, line := range lines {
 			f := strings.Split(line, "|") // file, position, type, server, end, info
+			if f[0] != at.File || len(f) < 6 {
+				continue // a statement of several lines
+			}
 			end, err := strconv.Atoi(f[4])
 			if err != nil {
 				r.Fatal(line)

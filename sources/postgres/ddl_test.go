@@ -25,11 +25,13 @@ ADD d numeric, ADD e mood DEFAULT 'ok', ADD f int[] DEFAULT '{1,NULL}', ADD g mo
 	r.same("t")
 }
 
-// copies counts the copies in the log.
+// copies counts the units with which a copy was whole.
 func (r *rig) copies() int {
 	n := 0
 	r.units(func(u *changelog.Unit) {
-		if u.Meta.Kind == changelog.UnitCopy {
+		if slices.ContainsFunc(r.log.Catalog().TablesAt(u.Meta.Commit()), func(t changelog.TableAt) bool {
+			return t.StateSince == u.Meta.Commit() && t.State.State.Known()
+		}) {
 			n++
 		}
 	})
@@ -85,10 +87,19 @@ func TestG2RewrittenTableIsCopiedAgain(t *testing.T) {
 			if !at.Answerable() {
 				t.Fatalf("state %+v", at.State)
 			}
-			if before, ok := r.log.Catalog().TableAt(at.Table.ID, at.StateSince-1); !ok || before.State.State != changelog.TableRewritten {
-				t.Fatalf("state before the copy: %+v", before.State)
-			}
+			r.wasRewritten(at)
 		})
+	}
+}
+
+// wasRewritten makes sure that the log did not answer for the table between the rewrite and the end of its copy.
+func (r *rig) wasRewritten(at changelog.TableAt) {
+	r.Helper()
+	if before, ok := r.log.Catalog().TableAt(at.Table.ID, at.From-1); !ok || before.State.State != changelog.TableRewritten {
+		r.Fatalf("state before the copy: %+v", before.State)
+	}
+	if during, ok := r.log.Catalog().TableAt(at.Table.ID, at.StateSince-1); !ok || during.Answerable() {
+		r.Fatalf("state during the copy: %+v", during.State)
 	}
 }
 

@@ -91,7 +91,7 @@ func (s *Source) lookAround(ctx context.Context, c *catalog, g *logGuide) (findi
 	captured, appendOnly := map[uint32]bool{}, map[uint32]bool{}
 	for _, t := range g.tables() {
 		known = append(known, t.Table.SourceTable)
-		captured[t.Table.SourceTable] = t.Answerable() || t.State.State == changelog.TableRewritten
+		captured[t.Table.SourceTable] = followed(t) || t.State.State == changelog.TableRewritten
 		appendOnly[t.Table.SourceTable] = t.Table.AppendOnly
 	}
 	rows, err := c.query(ctx, `SELECT oid FROM pg_catalog.pg_class WHERE oid = ANY($1::oid[])`, oidArray(known))
