@@ -206,12 +206,6 @@ func (s *Source) begin(ctx context.Context, c *session, w *sources.Writer, srv s
 		// The GTIDs may lack transactions before that place, which the stream will bring: until it has, the place is not known.
 		at.File, at.Offset = "", 0
 	}
-	if at.Flavour == FlavourMariaDB {
-		// The end's GTIDs may lack the last transactions before it.
-		if err := exactMaria(c, at); err != nil {
-			return err
-		}
-	}
 	now, err := c.now()
 	if err != nil {
 		return err
@@ -238,19 +232,6 @@ func (s *Source) begin(ctx context.Context, c *session, w *sources.Writer, srv s
 		return err
 	}
 	return w.BeginCopies(ctx, versions, sources.Commit{Position: FormatPosition(at), Time: now})
-}
-
-// exactMaria gives a MariaDB position the GTIDs that its place in the files has.
-func exactMaria(c *session, at *Position) error {
-	text, ok, err := c.gtidAt(at.File, at.Offset)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return fmt.Errorf("ask for the GTIDs at %s: there is no such place", at.place())
-	}
-	at.Maria, err = binlog.ParseMariaPos(text)
-	return err
 }
 
 // earlier is the table's version in an epoch before, whose column numbers are kept.
