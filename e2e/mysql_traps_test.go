@@ -133,20 +133,29 @@ func TestG2MySQLWithoutGTIDs(t *testing.T) {
 	p.wantExit(exitStopped)
 }
 
-// Another server with the same number takes the place of a reader; neither
-// fights for it without end.
+// Two readers with one number: MariaDB has the later one take the place of the
+// other, which says so and does not fight for it; MySQL tells them apart by
+// their uuids.
 func TestG9SameServerIDIsFenced(t *testing.T) {
 	bothFlavours(t, func(t *testing.T, f testservers.Flavour) {
 		c := ownServer(t, testservers.MySQLOptions{Flavour: f})
 		c.flags = []string{"--server-id", "4711"}
 		first := c.run()
-		second := &capture{t: t, origin: c.origin, database: c.database, source: c.source, flags: c.flags}
-		second.makeFolder()
-		p := second.start()
-		until(t, "one of the two to be stopped", func() bool { return first.ended() || p.ended() })
+		other := &capture{t: t, origin: c.origin, database: c.database, source: c.source, flags: c.flags}
+		other.makeFolder()
+		second := other.run()
+		if f == testservers.FlavourMySQL {
+			c.appSQL("INSERT INTO orders VALUES (4, 'for both')")
+			c.answer("orders", "for both")
+			other.answer("orders", "for both")
+			first.stop()
+			second.stop()
+			return
+		}
+		until(t, "one of the two to be stopped", func() bool { return first.ended() || second.ended() })
 		loser := first
-		if p.ended() {
-			loser = p
+		if second.ended() {
+			loser = second
 		}
 		loser.wantExit(exitStopped)
 		result{args: []string{"run"}, code: loser.code(), err: lastError(loser.text())}.refuses(t, exitStopped, "FENCED", "4711", "server_id")
