@@ -20,15 +20,17 @@ type Chunk struct {
 
 	copy *TableCopy
 
-	rows  []byte // packed, one after another
-	ends  []int
-	names []string // the row's key
-	keys  map[string]struct{}
+	rows []byte // packed, one after another
+	ends []int
+	// names are the rows' keys, one after another.
+	names    []byte
+	nameEnds []int
 
 	// guarded by copy.mu
 	changed      map[string][]byte // what became of keys since From; nil: gone
 	changedBytes int
-	read         bool // all rows are here: changes of other keys do not matter
+	read         bool                // all rows are here: changes of other keys do not matter
+	keys         map[string]struct{} // those of the rows, once they are all here and something has changed
 	stale        bool
 }
 
@@ -36,7 +38,7 @@ type Chunk struct {
 func (c *TableCopy) Open() *Chunk {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	chunk := &Chunk{Table: c.table, copy: c, keys: map[string]struct{}{}, changed: map[string][]byte{}}
+	chunk := &Chunk{Table: c.table, copy: c, changed: map[string][]byte{}}
 	chunk.From = c.w.Progress().Position // read when changes are already being kept, so that none is missed
 	c.chunks = append(c.chunks, chunk)
 	return chunk
@@ -57,13 +59,14 @@ func (ch *Chunk) Close() {
 
 // Add adds a row, which it copies, and reports whether the chunk is full: then its range ends with this row.
 func (ch *Chunk) Add(packed []byte) (full bool, err error) {
-	packedAs, err := packedKey(ch.Table, packed)
+	row, err := ch.Table.Layout().Row(packed)
 	if err != nil {
 		return false, err
 	}
-	key := string(packedAs)
-	ch.names = append(ch.names, key)
-	ch.keys[key] = struct{}{}
+	if ch.names, err = schema.AppendKey(ch.names, ch.Table, row); err != nil {
+		return false, err
+	}
+	ch.nameEnds = append(ch.nameEnds, len(ch.names))
 	ch.rows = append(ch.rows, packed...)
 	ch.ends = append(ch.ends, len(ch.rows))
 	return len(ch.rows) >= chunkBytes, nil
@@ -72,12 +75,28 @@ func (ch *Chunk) Add(packed []byte) (full bool, err error) {
 // Len is the number of rows.
 func (ch *Chunk) Len() int { return len(ch.ends) }
 
-func (ch *Chunk) row(i int) []byte {
+func (ch *Chunk) row(i int) []byte  { return piece(ch.rows, ch.ends, i) }
+func (ch *Chunk) name(i int) []byte { return piece(ch.names, ch.nameEnds, i) }
+
+// piece is the i-th of pieces that stand one after another.
+func piece(all []byte, ends []int, i int) []byte {
 	start := 0
 	if i > 0 {
-		start = ch.ends[i-1]
+		start = ends[i-1]
 	}
-	return ch.rows[start:ch.ends[i]]
+	return all[start:ends[i]]
+}
+
+// has reports whether one of the rows has the key. copy.mu is held.
+func (ch *Chunk) has(key string) bool {
+	if ch.keys == nil {
+		ch.keys = make(map[string]struct{}, ch.Len())
+		for i := range ch.Len() {
+			ch.keys[string(ch.name(i))] = struct{}{}
+		}
+	}
+	_, has := ch.keys[key]
+	return has
 }
 
 // take notes a committed change. copy.mu is held.
@@ -85,10 +104,8 @@ func (ch *Chunk) take(k *keyedChange) {
 	if ch.stale {
 		return
 	}
-	if ch.read {
-		if _, mine := ch.keys[k.key]; !mine {
-			return
-		}
+	if ch.read && !ch.has(k.key) {
+		return
 	}
 	row := k.row
 	if row != nil && partial(ch.Table, row) {
@@ -199,9 +216,9 @@ func (ch *Chunk) build(p Place) error {
 		state = changelog.TableState{Table: ch.Table.ID, State: changelog.TableComplete}
 	}
 	w.unit.AddTableState(state)
-	for i, key := range ch.names {
+	for i := range ch.Len() {
 		row := ch.row(i)
-		if after, ok := ch.changed[key]; ok {
+		if after, ok := ch.changed[string(ch.name(i))]; ok {
 			if after == nil {
 				continue // it is gone by now
 			}

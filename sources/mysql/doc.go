@@ -3,7 +3,8 @@
 //
 // There are few nouns. A Source is one server. A session is one connection of the ordinary kind; a feed is one that the server
 // sends its binlog on. A relation is a table as the binlog describes it at one place, with a decoder that packs row images straight
-// from the event. What events and values look like is known to the packages binlog and value below.
+// from the event. A viewer opens views of the tables of which it is known what they hold: for a chunk of a copy everything that the log
+// has, for a verification what the binlog has up to one place. What events and values look like is known to the packages binlog and value below.
 //
 // Types of the client library do not leave the package.
 package mysql
