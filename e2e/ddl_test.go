@@ -21,7 +21,7 @@ func TestG2RewrittenTableUnderLoadLosesNothing(t *testing.T) {
 	for i, kind := range []string{"bigint", "numeric", "text"} {
 		c.appSQL(`ALTER TABLE busy ALTER n TYPE ` + kind)
 		until(t, "the table to be copied again", func() bool {
-			return strings.Count(p.text(), `"copying table again"`) > i
+			return strings.Count(p.text(), `"table is copied"`) > i
 		})
 		behind := c.ask(`SELECT count(*)::text FROM busy`)
 		until(t, "more rows", func() bool { return c.ask(`SELECT (count(*) > $1::text::int + 50)::text FROM busy`, behind) == "true" })

@@ -11,12 +11,12 @@ import (
 	"cdc/cmd/cdc/internal/present"
 )
 
-// demoCmd shows everything on a private, busy database.
+// demoCmd shows everything on private, busy databases.
 type demoCmd struct{}
 
 // Help describes the verb.
 func (demoCmd) Help() string {
-	return `Starts a private PostgreSQL server with a small busy shop, captures it with this program, and walks through what can be asked: live changes, a table at two moments, the difference, one row's life, one transaction, a moment by LSN, a comparison with the database, a crash and the resume. At the end a SQL prompt opens on a terminal. Everything lives in a temporary folder and is removed afterwards.`
+	return `Starts a private PostgreSQL server with a small busy shop, and a private MySQL or MariaDB, where one is installed, with its warehouse and payments. Captures both into one log with this program, and walks through what can be asked: live changes, a table at two moments, the difference, one row's life, one transaction, a moment by LSN and one by GTID, a join of both databases at one moment, a comparison with the databases, a crash and the resume. At the end a SQL prompt opens on a terminal. Everything lives in a temporary folder and is removed afterwards.`
 }
 
 // Run shows the demo; its exit code is 0 only when every step worked.

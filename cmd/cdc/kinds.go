@@ -50,8 +50,8 @@ func kindOf(name string) (kind, bool) {
 func openPostgres(spec *config.Source, info *changelog.SourceInfo, logID [16]byte, logger *slog.Logger) (sources.Database, error) {
 	o := postgres.Options{
 		DSN: string(spec.DSN), Password: spec.Password, Name: spec.Name, Tables: spec.Tables, AppendOnly: spec.AppendOnly,
-		Publication: spec.Publication, Slot: spec.Slot, CopyReaders: spec.CopyReaders, MaxHeldWAL: spec.MaxHeldWAL,
-		LogID: logID, Logger: logger,
+		Publication: spec.Publication, Slot: spec.Slot, CopyReaders: spec.CopyReaders, CopyRowsPerSecond: spec.CopyRowsPerSecond,
+		MaxHeldWAL: spec.MaxHeldWAL, LogID: logID, Logger: logger,
 	}
 	if info != nil {
 		o.Slot = info.Find("slot")

@@ -44,6 +44,7 @@ func (m *MySQL) defaultSettings() map[string]string {
 		"port":                 fmt.Sprint(m.port),
 		"socket":               m.socketPath(),
 		"pid_file":             filepath.Join(m.runDir(), "server.pid"),
+		"tmpdir":               m.runDir(), // MariaDB removes, as it starts, what others have in a folder that they share
 		"server_id":            fmt.Sprint(m.o.ServerID),
 		"default_time_zone":    "+00:00",
 		"character_set_server": "utf8mb4",

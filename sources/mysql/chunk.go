@@ -39,9 +39,8 @@ func (r *chunkReader) Close() { r.close() }
 type rangeReader struct {
 	*tableReader
 	order keyOrder
-	// place is where the columns of the key are among those selected, collations what orders those that hold text.
+	// place is where the columns of the key are among those selected.
 	place      []int
-	collations []string
 	key        [][]byte // of the last row
 	rows, size int64    // read so far
 }

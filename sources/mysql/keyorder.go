@@ -216,7 +216,7 @@ func (p *keyPart) listed() bool {
 }
 
 // among is the condition that an enum's number compares so with n. It lists labels: an enum is in the order of its numbers, but the
-// servers make ranges of its index from equalities with labels only. The number 0 is the invalid value.
+// servers make ranges of its index from equalities with labels only. The number 0 is the invalid value, whose label is empty.
 func (p *keyPart) among(op string, n uint64) string {
 	count := uint64(len(p.column.Labels))
 	from, to := uint64(0), count // inclusive
@@ -238,7 +238,7 @@ func (p *keyPart) among(op string, n uint64) string {
 	var terms []string
 	for k := from; k <= min(to, count); k++ {
 		if k == 0 {
-			terms = append(terms, p.name+" = 0")
+			terms = append(terms, p.name+" = ''")
 		} else {
 			terms = append(terms, p.name+" = _utf8mb4 x'"+hex.EncodeToString([]byte(p.column.Labels[k-1]))+"'")
 		}

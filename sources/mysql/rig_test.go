@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,13 @@ func (r *rig) sql(statements ...string) {
 	r.open.Do(statements...)
 }
 
+// again opens the session anew.
+func (r *rig) again() {
+	r.Helper()
+	r.open.s.Close()
+	r.open = r.session()
+}
+
 // testSession is a session of the superuser that stays open. It is for one goroutine.
 type testSession struct {
 	testing.TB
@@ -96,7 +104,7 @@ func (s *testSession) ask(sql string) string {
 // rows are a table's rows at the server as sourcetest.RowText writes them, of types that both write alike.
 func (r *rig) rows(table string) []string {
 	r.Helper()
-	columns := r.open.ask("SELECT group_concat(concat('ifnull(`', column_name, '`, ''\\\\\\\\N'')') ORDER BY ordinal_position SEPARATOR ',')" +
+	columns := r.open.ask("SELECT group_concat(concat('ifnull(convert(`', column_name, '` using utf8mb4), ''\\\\\\\\N'')') ORDER BY ordinal_position SEPARATOR ',')" +
 		" FROM information_schema.columns WHERE table_schema = '" + r.db + "' AND table_name = '" + table + "'")
 	if columns == "" {
 		r.Fatalf("the server has no table %s", table)
@@ -161,8 +169,11 @@ func eachAlone(t *testing.T, test func(t *testing.T, r *rig)) {
 func (r *rig) global(name, value string) {
 	r.Helper()
 	before := r.open.ask("SELECT @@global." + name)
+	if _, err := strconv.Atoi(before); err != nil {
+		before = "'" + before + "'"
+	}
 	r.Cleanup(func() {
-		if _, err := r.m.SQL(context.Background(), "", "SET GLOBAL "+name+" = '"+before+"'"); err != nil {
+		if _, err := r.m.SQL(context.Background(), "", "SET GLOBAL "+name+" = "+before); err != nil {
 			r.Errorf("%v", err)
 		}
 	})

@@ -198,12 +198,13 @@ func (g *tables) version(info *tableInfo, tr *tracked, renamed []binlog.ColumnRe
 	return next, nil
 }
 
+// renameColumns gives columns other names, all at once: two may exchange theirs.
 func renameColumns(t *schema.Table, renamed []binlog.ColumnRename) *schema.Table {
 	c := *t
 	c.Columns = slices.Clone(t.Columns)
-	for _, r := range renamed {
-		for i := range c.Columns {
-			if strings.EqualFold(c.Columns[i].Name, r.From) {
+	for i := range c.Columns {
+		for _, r := range renamed {
+			if strings.EqualFold(t.Columns[i].Name, r.From) {
 				c.Columns[i].Name = r.To
 				break
 			}

@@ -68,10 +68,20 @@ func (s *Source) answer(ctx context.Context, st *stream, flushed func() LSN) err
 		case <-ticker.C:
 			ask = true
 		case <-st.asked:
+		case <-st.wanted():
+			ask = true
 		case <-s.acked.woken:
 			if err := sources.Pause(ctx, ackDelay); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// wanted is when somebody here wants to know how far the server is.
+func (st *stream) wanted() <-chan struct{} {
+	if st.passed == nil {
+		return nil
+	}
+	return st.passed.asked
 }

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -58,13 +57,10 @@ func (d *driver) Link() sourcetest.Link { return link{d.proxy} }
 
 func (d *driver) Rows(table string) []string { return d.sourceTable(table) }
 
-// Foreign implements sourcetest.Driver.
+// Foreign implements sourcetest.Driver: another database has another history.
 func (d *driver) Foreign() {
-	other := testservers.Start(d.t, testservers.PostgresOptions{})
-	if _, err := other.SQL(context.Background(), "postgres", "CREATE DATABASE "+d.db); err != nil {
-		d.t.Fatal(err)
-	}
-	d.o.DSN = other.SuperuserDSN(d.db)
+	other := d.pg.Database(d.t)
+	d.o.DSN = strings.Replace(d.pg.SuperuserDSN(other), d.pg.Addr(), d.proxy.Addr(), 1)
 }
 
 // Forget implements sourcetest.Driver: a slot is lost, and its WAL with it.

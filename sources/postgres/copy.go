@@ -214,10 +214,10 @@ func (s *Source) prepareCopy(ctx context.Context, v *view, w *sources.Writer, ch
 }
 
 // compile chooses binary when every column has a decoder for it.
-func (v *view) compile(t choice, version *schema.Table) *copyTable {
+func (c *catalog) compile(t choice, version *schema.Table) *copyTable {
 	out := &copyTable{choice: t, version: version, binary: true}
 	for i := range version.Columns {
-		d := v.types.binaryDecoder(version.Columns[i].SourceType)
+		d := c.types.binaryDecoder(version.Columns[i].SourceType)
 		if d == nil {
 			out.binary = false
 			break
@@ -229,7 +229,7 @@ func (v *view) compile(t choice, version *schema.Table) *copyTable {
 	}
 	out.decode = out.decode[:0]
 	for i := range version.Columns {
-		out.decode = append(out.decode, v.types.textDecoder(&version.Columns[i]))
+		out.decode = append(out.decode, c.types.textDecoder(&version.Columns[i]))
 	}
 	return out
 }
@@ -286,19 +286,28 @@ func (v *view) split(t *copyTable) []piece {
 
 // copySQL reads the captured columns, by name, of the rows that the publication publishes.
 func (t *copyTable) copySQL(where string) string {
-	names := make([]string, len(t.version.Columns))
-	for i := range t.version.Columns {
-		names[i] = quoteName(t.version.Columns[i].Name)
-	}
-	sql := "COPY (SELECT " + strings.Join(names, ", ") + " FROM " + t.only()
+	sql := t.selectSQL()
 	conditions := slices.DeleteFunc([]string{where, t.filter}, func(c string) bool { return c == "" })
 	if len(conditions) > 0 {
 		sql += " WHERE (" + strings.Join(conditions, ") AND (") + ")"
 	}
-	if t.binary {
-		return sql + ") TO STDOUT (FORMAT binary)"
+	return t.copyOut(sql)
+}
+
+// selectSQL names the captured columns and the table.
+func (t *copyTable) selectSQL() string {
+	names := make([]string, len(t.version.Columns))
+	for i := range t.version.Columns {
+		names[i] = quoteName(t.version.Columns[i].Name)
 	}
-	return sql + ") TO STDOUT"
+	return "SELECT " + strings.Join(names, ", ") + " FROM " + t.only()
+}
+
+func (t *copyTable) copyOut(sql string) string {
+	if t.binary {
+		return "COPY (" + sql + ") TO STDOUT (FORMAT binary)"
+	}
+	return "COPY (" + sql + ") TO STDOUT"
 }
 
 // read copies pieces until there are none left, on a session of its own.

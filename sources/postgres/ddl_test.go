@@ -25,11 +25,13 @@ ADD d numeric, ADD e mood DEFAULT 'ok', ADD f int[] DEFAULT '{1,NULL}', ADD g mo
 	r.same("t")
 }
 
-// copies counts the copies in the log.
+// copies counts the units with which a copy was whole.
 func (r *rig) copies() int {
 	n := 0
 	r.units(func(u *changelog.Unit) {
-		if u.Meta.Kind == changelog.UnitCopy {
+		if slices.ContainsFunc(r.log.Catalog().TablesAt(u.Meta.Commit()), func(t changelog.TableAt) bool {
+			return t.StateSince == u.Meta.Commit() && t.State.State.Known()
+		}) {
 			n++
 		}
 	})
@@ -85,10 +87,19 @@ func TestG2RewrittenTableIsCopiedAgain(t *testing.T) {
 			if !at.Answerable() {
 				t.Fatalf("state %+v", at.State)
 			}
-			if before, ok := r.log.Catalog().TableAt(at.Table.ID, at.StateSince-1); !ok || before.State.State != changelog.TableRewritten {
-				t.Fatalf("state before the copy: %+v", before.State)
-			}
+			r.wasRewritten(at)
 		})
+	}
+}
+
+// wasRewritten makes sure that the log did not answer for the table between the rewrite and the end of its copy.
+func (r *rig) wasRewritten(at changelog.TableAt) {
+	r.Helper()
+	if before, ok := r.log.Catalog().TableAt(at.Table.ID, at.From-1); !ok || before.State.State != changelog.TableRewritten {
+		r.Fatalf("state before the copy: %+v", before.State)
+	}
+	if during, ok := r.log.Catalog().TableAt(at.Table.ID, at.StateSince-1); !ok || during.Answerable() {
+		r.Fatalf("state during the copy: %+v", during.State)
 	}
 }
 
@@ -175,6 +186,17 @@ func TestTableMadeLaterAndDroppedOneAreReported(t *testing.T) {
 		at, _ := tableNamed(r, "t")
 		return at.Table.ID != old.Table.ID && at.State.State == changelog.TableUntracked
 	})
+	r.sql(`CREATE TABLE later (id int PRIMARY KEY)`) // when this one is known, the first has been looked at again
+	r.eventually("a later table to be recorded", func() bool {
+		_, ok := tableNamed(r, "later")
+		return ok
+	})
+	at, _ := tableNamed(r, "t")
+	for n := range r.log.Bounds().Next {
+		if at, ok := r.log.Catalog().TableAt(at.Table.ID, n); ok && at.State.State != changelog.TableUntracked {
+			t.Fatalf("at %d the new table is %+v", n, at.State)
+		}
+	}
 	r.eventually("the old table to be recorded as dropped", func() bool {
 		at, _ := r.log.Catalog().TableAt(old.Table.ID, newest)
 		return at.State.State == changelog.TableDropped

@@ -37,21 +37,27 @@ func (s *Source) follow(ctx context.Context, c *catalog, w *sources.Writer, ws *
 	}
 	g := &logGuide{
 		s: s, c: c, w: w, id: id, timeline: is.timeline, found: make(chan finding, 1), copied: map[copyKey]bool{},
-		filters: map[uint32]string{}, shapes: map[uint32]shape{},
+		filters: map[uint32]string{}, shapes: map[uint32]shape{}, discarded: map[uint32]bool{},
 	}
 	g.ticks.due(time.Now()) // the first tick is a second away: at its start the stream has told nothing new
 	defer g.close()
-	if err := g.start(ctx); err != nil {
-		return err
-	}
+	p := newPassed(id.position.End, w.Moved)
+	g.chunks = newChunkCopies(s, g, p)
+	g.start()
 	st, err := s.startStream(ctx, c, ws, w, g, id)
 	if err != nil {
 		return err
 	}
 	defer st.feed.close()
+	st.passed = p
 	s.report(func(p *sources.Progress) { p.Phase = sources.PhaseStreaming })
 	s.log.Info("streaming", "slot", id.slot, "position", id.position.End.String())
-	err = s.runStream(ctx, st, s.acked.end, func(ctx context.Context) error { return s.watch(ctx, c, g) })
+	err = s.runStream(ctx, st, s.acked.end, func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return s.watch(ctx, c, g) })
+		group.Go(func() error { return g.chunks.run(ctx) })
+		return group.Wait()
+	})
 	return s.afterStream(ctx, c, st, id, err)
 }
 

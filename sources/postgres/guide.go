@@ -20,8 +20,12 @@ type logGuide struct {
 	w        *sources.Writer
 	id       identity
 	timeline uint32
-	// rewritten are tables that the log cannot answer for until they have been copied again.
+	// chunks copies tables beside the stream. Tables that it cannot copy come back in rewritten: they are copied as a whole, while the
+	// stream stands.
+	chunks    *chunkCopies
 	rewritten []uint32
+	// discarded are tables whose changes are not kept until they are copied, although the log may not say so yet.
+	discarded map[uint32]bool
 	// again is the copy that waits for the stream to come to its snapshot.
 	again *recopy
 	// copiedAt is the LSN of the last copy: what the watcher saw before it does not count.
@@ -35,15 +39,19 @@ type logGuide struct {
 	copied map[copyKey]bool
 }
 
-// start looks for tables that an earlier run has left to be copied again.
-func (g *logGuide) start(ctx context.Context) error {
+// start looks for tables that an earlier run has left to be copied.
+func (g *logGuide) start() {
 	for _, t := range g.tables() {
-		if t.State.State == changelog.TableRewritten {
-			g.rewritten = append(g.rewritten, t.Table.SourceTable)
+		if t.State.State == changelog.TableRewritten || t.State.State == changelog.TableCopying {
+			g.chunks.add(wish{oid: t.Table.SourceTable})
 		}
 	}
 	g.loadShapes()
-	return g.plan(ctx)
+}
+
+// followed reports whether the changes of a table are kept.
+func followed(t changelog.TableAt) bool {
+	return t.Answerable() || t.State.State == changelog.TableCopying
 }
 
 // loadShapes takes the shapes from the log.
@@ -75,7 +83,7 @@ func (g *logGuide) allBinary(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	for _, t := range tables {
-		if t.Answerable() && !allBinary(g.c.types, t.Table) {
+		if followed(t) && !allBinary(g.c.types, t.Table) {
 			return false, nil
 		}
 	}
@@ -95,7 +103,7 @@ func (g *logGuide) resolve(ctx context.Context, m *relationMessage) (*schema.Tab
 	if err := g.c.types.load(ctx, types); err != nil {
 		return nil, false, err
 	}
-	if known.State.State == changelog.TableRewritten || slices.Contains(g.rewritten, m.oid) {
+	if known.State.State == changelog.TableRewritten || g.discarded[m.oid] || slices.Contains(g.rewritten, m.oid) {
 		return nil, true, nil
 	}
 	next, lost, err := g.c.reshape(ctx, known.Table, m, g.shapes[m.oid].columns())
@@ -118,7 +126,8 @@ func (g *logGuide) resolve(ctx context.Context, m *relationMessage) (*schema.Tab
 	}
 	g.s.log.Warn("table was rewritten and will be copied again", "table", next.FullName(), "reason", lost)
 	g.w.TableState(changelog.TableState{Table: next.ID, State: changelog.TableRewritten, Detail: lost})
-	g.rewritten = append(g.rewritten, m.oid)
+	g.discarded[m.oid] = true
+	g.chunks.add(wish{oid: m.oid})
 	return nil, true, nil
 }
 
@@ -134,17 +143,28 @@ func (g *logGuide) changedUnsent(ctx context.Context, oid uint32) (string, error
 
 // until implements guide.
 func (g *logGuide) until() LSN {
+	at := g.chunks.until()
 	switch {
-	case g.again != nil:
+	case g.again != nil && (at == 0 || g.again.point < at):
 		return g.again.point
-	case len(g.rewritten) > 0:
+	case g.again == nil && len(g.rewritten) > 0:
 		return 1
 	}
-	return 0
+	return at
 }
 
-// boundary implements guide: it copies tables again when the stream has come to the snapshot of the copy.
+// boundary implements guide.
 func (g *logGuide) boundary(ctx context.Context, at LSN) (anew bool, err error) {
+	begun, err := g.chunks.boundary(ctx, at)
+	if err != nil {
+		return false, err
+	}
+	anew, err = g.copyWhole(ctx, at)
+	return anew || begun, err
+}
+
+// copyWhole copies tables again when the stream has come to the snapshot of the copy.
+func (g *logGuide) copyWhole(ctx context.Context, at LSN) (anew bool, err error) {
 	if g.again == nil {
 		return false, g.plan(ctx)
 	}
@@ -152,6 +172,9 @@ func (g *logGuide) boundary(ctx context.Context, at LSN) (anew bool, err error) 
 		return false, nil
 	}
 	err = g.again.run(ctx)
+	for _, oid := range g.again.tables {
+		delete(g.discarded, oid)
+	}
 	g.loadShapes()
 	g.copiedAt = g.again.point
 	g.again.close()
@@ -213,10 +236,14 @@ func (g *logGuide) decisions() {
 		if d.Table == 0 || d.Source != g.w.Source().ID || d.Action != actionRecopy || g.copied[d.Offset] {
 			continue
 		}
-		g.copied[d.Offset] = true
 		t, ok := g.w.Log().Catalog().TableAt(d.Table, newest)
-		if ok && d.Offset > t.StateSince && !slices.Contains(g.rewritten, t.Table.SourceTable) {
-			g.rewritten = append(g.rewritten, t.Table.SourceTable)
+		since := t.StateSince
+		if t.State.State == changelog.TableComplete {
+			since = t.From // a copy that had begun before is not what was asked for
+		}
+		if ok && d.Offset > since {
+			g.copied[d.Offset] = true
+			g.chunks.add(wish{oid: t.Table.SourceTable, anew: true})
 		}
 	}
 }
@@ -227,7 +254,7 @@ func (g *logGuide) apply(ctx context.Context, f finding) error {
 		return nil
 	}
 	for _, l := range f.left {
-		if known, ok := tableByOID(g.w, l.oid); ok && known.Answerable() {
+		if known, ok := tableByOID(g.w, l.oid); ok && followed(known) {
 			if l.reason == reasonLate {
 				l.reason = "was taken out of the publication"
 			}
@@ -242,7 +269,8 @@ func (g *logGuide) apply(ctx context.Context, f finding) error {
 	}
 	for _, known := range g.tables() {
 		state := known.State.State
-		if state == changelog.TableDropped || f.exists[known.Table.SourceTable] || state == 0 {
+		exists, asked := f.exists[known.Table.SourceTable]
+		if state == changelog.TableDropped || exists || !asked || state == 0 {
 			continue
 		}
 		if err := g.state(ctx, known, changelog.TableDropped, "the table was dropped at the source"); err != nil {
@@ -257,14 +285,14 @@ func (g *logGuide) applyShapes(ctx context.Context, f finding) error {
 	for _, known := range g.tables() {
 		oid := known.Table.SourceTable
 		now, seen := f.shapes[oid]
-		if !seen || !known.Answerable() || maps.Equal(g.shapes[oid], now) {
+		if !seen || !followed(known) || maps.Equal(g.shapes[oid], now) {
 			continue
 		}
 		if lost := g.shapes[oid].lost(now); lost != "" {
 			if err := g.state(ctx, known, changelog.TableRewritten, lost); err != nil {
 				return err
 			}
-			g.rewritten = append(g.rewritten, oid)
+			g.chunks.add(wish{oid: oid})
 			continue
 		}
 		g.shapes[oid] = now
@@ -291,4 +319,100 @@ func (g *logGuide) state(ctx context.Context, t changelog.TableAt, state changel
 		return fmt.Errorf("record state of table %s: %w", t.Table.FullName(), err)
 	}
 	return nil
+}
+
+// begun is a copy in chunks that has begun; without a version there is nothing to copy.
+type begun struct {
+	version        *schema.Table
+	cursor, detail string
+}
+
+// beginChunks begins the copy of a table, or takes it up. From here on the table's changes are kept, so the caller has the stream
+// resolve it anew. anew says that the copy is wanted whatever the log holds.
+func (g *logGuide) beginChunks(ctx context.Context, f *found, anew bool) (begun, error) {
+	known, ok := tableByOID(g.w, f.oid)
+	switch {
+	case f.chosen == nil:
+		return begun{}, g.leave(ctx, f)
+	case ok && known.Answerable() && !anew:
+		return begun{}, nil
+	case f.whole:
+		if !slices.Contains(g.rewritten, f.oid) {
+			g.rewritten = append(g.rewritten, f.oid)
+		}
+		return begun{}, nil
+	}
+	version, detail := f.version, "an operator has asked for it"
+	if ok && sameColumns(known.Table, version) {
+		version = known.Table // it knows more of how its columns came about
+	}
+	if ok && known.State.State == changelog.TableRewritten {
+		detail = known.State.Detail
+	}
+	copying := ok && known.State.State == changelog.TableCopying
+	if copying {
+		detail = known.State.Detail
+		if reason := g.beginsAgain(f, known.Table == version, anew); reason != "" {
+			copying, detail = false, reason
+			if err := g.state(ctx, known, changelog.TableRewritten, reason); err != nil {
+				return begun{}, err
+			}
+		}
+	}
+	_, cursor, err := g.w.CopyTable(ctx, version, detail)
+	if err == nil && !copying {
+		err = g.keepShape(ctx, f)
+	}
+	if err != nil {
+		return begun{}, err
+	}
+	delete(g.discarded, f.oid)
+	g.copiedAt = f.at
+	known, _ = tableByOID(g.w, f.oid)
+	return begun{version: known.Table, cursor: cursor, detail: detail}, nil
+}
+
+// beginsAgain says why a copy in chunks cannot go on, if so.
+func (g *logGuide) beginsAgain(f *found, sameVersion, anew bool) string {
+	switch {
+	case anew:
+		return "an operator has asked for another copy"
+	case !sameVersion:
+		return "its columns have changed during the copy"
+	}
+	return g.shapes[f.oid].lost(f.shape)
+}
+
+// keepShape records the shape that the copy begins with: what changes afterwards shows.
+func (g *logGuide) keepShape(ctx context.Context, f *found) error {
+	known, _ := tableByOID(g.w, f.oid)
+	g.shapes[f.oid] = f.shape
+	_, err := g.w.Control(ctx, func(u *changelog.UnitBuilder) {
+		u.AddTableState(changelog.TableState{Table: known.Table.ID, State: changelog.TableShape, Detail: f.shape.String()})
+	})
+	if err != nil {
+		return fmt.Errorf("record shape of table %s: %w", f.name, err)
+	}
+	return nil
+}
+
+// leave records that a table that was to be copied is gone or may not be captured.
+func (g *logGuide) leave(ctx context.Context, f *found) error {
+	known, ok := tableByOID(g.w, f.oid)
+	state, detail := changelog.TableDropped, "the table was dropped before it was copied"
+	if f.left != nil {
+		state, detail = changelog.TableUntracked, f.left.reason+"; "+f.left.remedy
+	}
+	if !ok || known.State.State == state {
+		return nil
+	}
+	return g.state(ctx, known, state, detail)
+}
+
+// sameColumns reports whether rows of both versions are the same. What older rows hold for a column, and whether it may be null, does
+// not matter.
+func sameColumns(a, b *schema.Table) bool {
+	return a.AppendOnly == b.AppendOnly && a.Identity == b.Identity && slices.EqualFunc(a.Columns, b.Columns, func(x, y schema.Column) bool {
+		return x.ID == y.ID && x.Name == y.Name && x.SourceType == y.SourceType && x.SQLType == y.SQLType && x.Key == y.Key
+	})
 }

@@ -36,6 +36,8 @@ type Options struct {
 	Slot string
 	// CopyReaders is DefaultCopyReaders when zero.
 	CopyReaders int
+	// CopyRowsPerSecond bounds how fast a table is copied in chunks while the stream goes on; zero is no bound.
+	CopyRowsPerSecond int
 	// MaxHeldWAL, when it is not zero, is how many bytes of WAL may be held back for us before we drop our own slot and stop.
 	MaxHeldWAL int64
 	// LogID is the log's identity: it is part of the slot's name, so that two logs never share a slot.
@@ -61,6 +63,9 @@ func (o Options) Validate() error {
 	}
 	if o.CopyReaders < 0 || o.CopyReaders > maxCopyReaders {
 		problems = append(problems, fmt.Errorf("%d copy readers: want 1 to %d", o.CopyReaders, maxCopyReaders))
+	}
+	if o.CopyRowsPerSecond < 0 {
+		problems = append(problems, fmt.Errorf("%d rows a second: want none or more than 0", o.CopyRowsPerSecond))
 	}
 	if o.MaxHeldWAL < 0 {
 		problems = append(problems, fmt.Errorf("max held WAL of %d bytes: want none or more than 0", o.MaxHeldWAL))

@@ -9,7 +9,7 @@ import (
 	"cdc/sources"
 )
 
-// recopy is a copy of tables that the log cannot answer for, at the snapshot of a temporary slot. It is made while the stream
+// recopy is a copy of tables without a key to read them by in parts, at the snapshot of a temporary slot. It is made while the stream
 // stands before the snapshot's LSN, and runs when the stream has come to it, so that the log holds the rows at exactly their place.
 type recopy struct {
 	*view
@@ -21,7 +21,7 @@ type recopy struct {
 // openRecopy makes the snapshot. Tables asked for that our own publication lacks are added to it before, so that everything after
 // the snapshot is in the stream.
 func (s *Source) openRecopy(ctx context.Context, g *logGuide) (*recopy, error) {
-	if err := s.publish(ctx, g); err != nil {
+	if err := s.publish(ctx, g.c, g.id.pubs, g.rewritten); err != nil {
 		return nil, err
 	}
 	ws, err := s.connectWalsender(ctx)
@@ -48,15 +48,15 @@ func temporarySlot(slot string) string {
 }
 
 // publish adds tables to our own publication.
-func (s *Source) publish(ctx context.Context, g *logGuide) error {
-	if !g.id.pubs.own {
+func (s *Source) publish(ctx context.Context, c *catalog, pubs publications, oids []uint32) error {
+	if !pubs.own {
 		return nil
 	}
-	held, err := g.c.readPublished(ctx, g.id.pubs.names())
+	held, err := c.readPublished(ctx, pubs.names())
 	if err != nil {
 		return err
 	}
-	tables, err := g.c.byOID(ctx, g.rewritten)
+	tables, err := c.byOID(ctx, oids)
 	if err != nil {
 		return err
 	}
@@ -64,12 +64,12 @@ func (s *Source) publish(ctx context.Context, g *logGuide) error {
 		if _, ok := held[t.oid]; ok {
 			continue
 		}
-		name := g.id.pubs.main
-		if t.appendOnly && g.id.pubs.inserts != "" {
-			name = g.id.pubs.inserts
+		name := pubs.main
+		if t.appendOnly && pubs.inserts != "" {
+			name = pubs.inserts
 		}
 		sql := "ALTER PUBLICATION " + quoteName(name) + " ADD TABLE ONLY " + t.quoted()
-		if err := g.c.exec(ctx, sql); err != nil {
+		if err := c.exec(ctx, sql); err != nil {
 			return s.classifyPublication(name, sql, err)
 		}
 	}

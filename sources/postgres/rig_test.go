@@ -30,6 +30,8 @@ type rig struct {
 	db, dsn string
 	dir     string
 	o       Options
+	// tune, when set, is called with every source that is made.
+	tune func(*Source)
 
 	log   *disklog.Log
 	state *rowstate.Store
@@ -87,6 +89,9 @@ func (r *rig) open() {
 	r.o.Logger = slog.New(slog.NewTextHandler(out, nil))
 	if r.src, err = New(r.o); err != nil {
 		r.Fatal(err)
+	}
+	if r.tune != nil {
+		r.tune(r.src)
 	}
 }
 
@@ -326,8 +331,14 @@ func (r *rig) tableAt(name string, until LSN) []string {
 		if at, err := ParsePosition(u.Meta.Position); err == nil && at.End > until {
 			return
 		}
+		for _, t := range r.log.Catalog().TablesAt(u.Meta.Commit()) {
+			if t.Table.Name == name && t.StateSince == u.Meta.Commit() && t.State.Replaces() {
+				clear(rows)
+				version = nil
+			}
+		}
 		var c changelog.Change
-		for first := true; ; first = false {
+		for {
 			ok, err := u.Next(&c)
 			if err != nil {
 				r.Fatal(err)
@@ -337,10 +348,6 @@ func (r *rig) tableAt(name string, until LSN) []string {
 			}
 			if c.Table == nil || c.Table.Name != name {
 				continue
-			}
-			if first && u.Meta.Kind == changelog.UnitCopy {
-				clear(rows)
-				version = nil
 			}
 			convert(c.Table)
 			switch c.Op {

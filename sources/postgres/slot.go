@@ -28,20 +28,25 @@ type slotState struct {
 // walEndSQL is the end of the WAL on a primary or a standby.
 const walEndSQL = `CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END`
 
-// walEnd is the end of what has been written, transactions included that have committed without waiting for the disk. The server
-// counts the header of a page that nothing has been written to yet; the stream does not.
+// insertedSQL is the end of what has been written, transactions included that have committed without waiting for the disk.
+const insertedSQL = `CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END`
+
+// walEnd is the end of what has been written, as the stream counts.
 func (c *catalog) walEnd(ctx context.Context) (LSN, error) {
-	r, err := c.one(ctx, `
-SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END`)
+	r, err := c.one(ctx, `SELECT `+insertedSQL)
 	if err != nil {
 		return 0, err
 	}
+	return withoutHeader(r[0].lsn()), nil
+}
+
+// withoutHeader takes off the header of a page that nothing has been written to yet: the server counts it, the stream does not.
+func withoutHeader(end LSN) LSN {
 	const pageBytes, longHeaderBytes = 8192, 40
-	end := r[0].lsn()
 	if within := end % pageBytes; within <= longHeaderBytes {
 		end -= within
 	}
-	return end, nil
+	return end
 }
 
 // readSlot is the named slot; false when there is none.

@@ -37,6 +37,9 @@ type Source struct {
 	acked ackBox
 	// textOnly says that a column has been met that cannot be read in binary.
 	textOnly atomic.Bool
+	// chunkRows replaces the constant, and chunkDone is called after each chunk; for tests.
+	chunkRows int
+	chunkDone func(rows int)
 
 	mu       sync.Mutex // guards progress
 	progress sources.Progress

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -70,16 +71,27 @@ type session struct {
 func (s *session) query(ctx context.Context, sql string, args ...string) ([]row, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeoutCause(ctx, querySilence, errSilent)
+	defer cancel()
 	params := make([][]byte, len(args))
 	for i, a := range args {
 		params[i] = []byte(a)
 	}
 	result := s.conn.ExecParams(ctx, sql, params, nil, nil, nil).Read()
 	if result.Err != nil {
+		if errors.Is(context.Cause(ctx), errSilent) {
+			result.Err = errSilent
+		}
 		return nil, fmt.Errorf("ask the catalogue: %w", result.Err)
 	}
 	return rowsOf(result), nil
 }
+
+// querySilence bounds a question about the catalogue: the stream stands while its goroutine asks, and would not notice a server that
+// is gone without a word.
+const querySilence = 30 * time.Second
+
+var errSilent = fmt.Errorf("the server has not answered for %s", querySilence)
 
 func rowsOf(result *pgconn.Result) []row {
 	rows := make([]row, len(result.Rows))

@@ -59,6 +59,8 @@ type stream struct {
 	row                  sources.Row
 	received             atomic.Uint64
 	asked                chan struct{}
+	// passed is told what has been handed over; nil where nobody wants to know.
+	passed *passed
 }
 
 // run reads until the connection fails.
@@ -108,6 +110,7 @@ func (st *stream) keepalive(ctx context.Context, e envelope) error {
 		return nil
 	}
 	st.received.Store(max(st.received.Load(), uint64(e.end)))
+	st.passed.reach(e.end)
 	if err := st.reach(ctx, e.end); err != nil {
 		return err
 	}
@@ -197,22 +200,17 @@ func (st *stream) onCommit(ctx context.Context, e envelope, body []byte) error {
 	}
 	st.out.SourceTime(microsOf(e.sent))
 	at := Position{Timeline: st.timeline, Commit: m.commit, End: m.end}
-	_, err = st.out.Commit(ctx, sources.Commit{Position: FormatPosition(at), XID: st.xid(), Time: microsOf(m.time)})
+	xid := st.xid()
+	st.passed.transaction(xid, m.end)
+	_, err = st.out.Commit(ctx, sources.Commit{Position: FormatPosition(at), XID: xid, Time: microsOf(m.time)})
 	st.after = m.end
 	st.received.Store(uint64(m.end))
 	return err
 }
 
-// xid extends the transaction's number to 64 bits: numbers in flight lie within 2^31 of each other.
+// xid is the transaction's number in 64 bits.
 func (st *stream) xid() uint64 {
-	near := st.xids
-	full := near&^0xffffffff | uint64(st.begin.xid)
-	switch {
-	case full > near && full-near > 1<<31 && full >= 1<<32:
-		full -= 1 << 32
-	case full < near && near-full > 1<<31:
-		full += 1 << 32
-	}
+	full := extendXID(st.xids, st.begin.xid)
 	st.xids = max(st.xids, full)
 	return full
 }

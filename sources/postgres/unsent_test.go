@@ -22,9 +22,7 @@ func (r *rig) copiedAgain(table string) {
 	if !at.Answerable() {
 		r.Fatalf("state %+v", at.State)
 	}
-	if before, ok := r.log.Catalog().TableAt(at.Table.ID, at.StateSince-1); !ok || before.State.State != changelog.TableRewritten {
-		r.Fatalf("state before the copy: %+v", before.State)
-	}
+	r.wasRewritten(at)
 }
 
 // away runs statements that nobody follows.

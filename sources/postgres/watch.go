@@ -17,7 +17,7 @@ type finding struct {
 	begun, at LSN
 	// left are tables that match and are not captured, or must not be any longer.
 	left []leftOut
-	// exists are the tables that the log knows and that are still there.
+	// exists says of the tables that the log knew whether they are still there.
 	exists map[uint32]bool
 	// shapes are how they are stored.
 	shapes map[uint32]shape
@@ -91,7 +91,8 @@ func (s *Source) lookAround(ctx context.Context, c *catalog, g *logGuide) (findi
 	captured, appendOnly := map[uint32]bool{}, map[uint32]bool{}
 	for _, t := range g.tables() {
 		known = append(known, t.Table.SourceTable)
-		captured[t.Table.SourceTable] = t.Answerable() || t.State.State == changelog.TableRewritten
+		f.exists[t.Table.SourceTable] = false
+		captured[t.Table.SourceTable] = followed(t) || t.State.State == changelog.TableRewritten
 		appendOnly[t.Table.SourceTable] = t.Table.AppendOnly
 	}
 	rows, err := c.query(ctx, `SELECT oid FROM pg_catalog.pg_class WHERE oid = ANY($1::oid[])`, oidArray(known))

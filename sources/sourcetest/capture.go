@@ -68,7 +68,7 @@ func (c *Capture) Open() {
 }
 
 func (c *Capture) logger() *slog.Logger {
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if testing.Verbose() {
 		out = testWriter{c.TB}
 	}

@@ -19,7 +19,9 @@ type Change struct {
 	Meta  changelog.UnitMeta
 	Op    changelog.Op
 	Table string
-	Image changelog.Image
+	// Version is nil for a message.
+	Version *schema.Table
+	Image   changelog.Image
 	// Before and After are rows as RowText writes them.
 	Before, After string
 	FromState     bool
@@ -100,7 +102,7 @@ func (c *Capture) Changes() []Change {
 				got.Message = string(change.Prefix) + " " + string(change.Content)
 			}
 			if t := change.Table; t != nil {
-				got.Table, got.Before, got.After = t.Name, RowText(t, change.Before), RowText(t, change.After)
+				got.Table, got.Version, got.Before, got.After = t.Name, t, RowText(t, change.Before), RowText(t, change.After)
 			}
 			all = append(all, got)
 		})
@@ -223,7 +225,8 @@ func (r *replay) keyOf(row schema.Row) string {
 }
 
 func (r *replay) unit(u *changelog.Unit) {
-	if at, ok := r.Log.Catalog().TableAt(r.id, u.Meta.Commit()); ok && at.StateSince == u.Meta.Commit() && at.State.Replaces() {
+	at, ok := r.Log.Catalog().TableAt(r.id, u.Meta.Commit())
+	if ok && at.StateSince == u.Meta.Commit() && (at.State.Replaces() || at.State.State == changelog.TableRewritten) {
 		clear(r.rows)
 		r.version = nil
 	}

@@ -36,7 +36,8 @@ type Driver interface {
 	Link() Link
 	// Rows are a table's rows as RowText writes them, read by a reader of the server's own.
 	Rows(table string) []string
-	// Foreign points the sources to another server that has a database of the same name. It is called on a Driver that is not alone.
+	// Foreign points the sources to a server, or a database, that the log was not made from. It is called on a Driver that is not
+	// alone.
 	Foreign()
 	// Forget makes the server lose what the log does not have. It is called on a Driver that is alone, while nothing captures.
 	Forget()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,16 +26,17 @@ const (
 
 // capture is a running 'cdc run'.
 type capture struct {
-	cmd  *exec.Cmd
-	data string
-	log  string        // path of what it writes
-	done chan struct{} // closed when it has ended
-	err  error         // how it ended; read after done
+	cmd     *exec.Cmd
+	data    string
+	sources int           // that it captures
+	log     string        // path of what it writes
+	done    chan struct{} // closed when it has ended
+	err     error         // how it ended; read after done
 }
 
-// startCapture starts the program with arguments.
-func startCapture(p *player, args ...string) (*capture, error) {
-	c := &capture{data: p.data, log: filepath.Join(p.dir, "run.log"), done: make(chan struct{})}
+// startCapture starts the program with arguments, to capture so many sources.
+func startCapture(p *player, sources int, args ...string) (*capture, error) {
+	c := &capture{data: p.data, sources: sources, log: filepath.Join(p.dir, "run.log"), done: make(chan struct{})}
 	log, err := os.OpenFile(c.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start capture: %w", err)
@@ -55,7 +57,7 @@ func startCapture(p *player, args ...string) (*capture, error) {
 
 func (c *capture) pid() int { return c.cmd.Process.Pid }
 
-// streaming waits until the capture has copied the tables and follows the stream.
+// streaming waits until the capture has copied the tables of every source and follows its stream.
 func (c *capture) streaming(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, streamingLimit)
 	defer cancel()
@@ -64,7 +66,7 @@ func (c *capture) streaming(ctx context.Context) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
-		if status, err := server.Status(ctx); err == nil && status.PID == c.pid() && len(status.Sources) == 1 && status.Sources[0].Phase == "streaming" {
+		if status, err := server.Status(ctx); err == nil && status.PID == c.pid() && c.allStream(status) {
 			return nil
 		}
 		select {
@@ -75,6 +77,13 @@ func (c *capture) streaming(ctx context.Context) error {
 			return fmt.Errorf("wait for the capture to stream: %w: %s", context.Cause(ctx), c.tail())
 		}
 	}
+}
+
+// allStream reports whether every source is copied whole and followed.
+func (c *capture) allStream(status *client.Status) bool {
+	return len(status.Sources) == c.sources && !slices.ContainsFunc(status.Sources, func(s client.Source) bool {
+		return s.Phase != "streaming" || len(s.Copying) > 0
+	})
 }
 
 // kill ends the capture as a crash does.

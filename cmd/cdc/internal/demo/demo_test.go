@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cdc/cmd/cdc/internal/client"
+	"cdc/e2e/testservers"
 )
 
 // testPlayer is a player whose program is a shell script.
@@ -69,7 +72,7 @@ func TestAnInterruptIsNoFailureOfAStep(t *testing.T) {
 
 func TestCaptureThatEndsIsNotWaitedFor(t *testing.T) {
 	p, _ := testPlayer(t, "echo 'no such database' >&2; exit 4")
-	c, err := startCapture(p, "run")
+	c, err := startCapture(p, 1, "run")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +86,7 @@ func TestCaptureThatEndsIsNotWaitedFor(t *testing.T) {
 
 func TestCaptureIsStoppedAndKilled(t *testing.T) {
 	p, _ := testPlayer(t, "trap 'exit 0' TERM\nwhile :; do sleep 0.05; done")
-	c, err := startCapture(p, "run")
+	c, err := startCapture(p, 1, "run")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +96,7 @@ func TestCaptureIsStoppedAndKilled(t *testing.T) {
 	if c.err == nil {
 		t.Fatal("a killed capture ended well")
 	}
-	if c, err = startCapture(p, "run"); err != nil {
+	if c, err = startCapture(p, 1, "run"); err != nil {
 		t.Fatal(err)
 	}
 	_ = c.stop() // the trap may not be set yet: then the shell ends by the signal, which is an end too
@@ -120,7 +123,7 @@ func TestQuotedIsWhatAShellTakes(t *testing.T) {
 
 // The environment of the user must not lead the demo to another database or folder.
 func TestSettingsOfTheUserAreLeftOut(t *testing.T) {
-	env := withoutSettings([]string{"PATH=/bin", "PGHOST=production", "CDC_DATA=/data", "HOME=/root", "CDC_FORMAT=json"})
+	env := withoutSettings([]string{"PATH=/bin", "PGHOST=production", "MYSQL_PWD=secret", "CDC_DATA=/data", "HOME=/root", "CDC_FORMAT=json"})
 	if !slices.Equal(env, []string{"PATH=/bin", "HOME=/root"}) {
 		t.Fatalf("env = %q", env)
 	}
@@ -158,6 +161,60 @@ func TestG3TransactionInTheLogTwiceOrNeverIsSeen(t *testing.T) {
 		p, _ := testPlayer(t, changesScript)
 		if err := (&walk{player: p}).exactlyOnce(t.Context(), test.committed, "now"); (err == nil) != test.fine {
 			t.Errorf("%d: err = %v", test.committed, err)
+		}
+	}
+}
+
+const paymentsScript = `cat <<'END'
+{"offset":3,"commit_offset":4,"position":"u:1-5","tx":null,"table":"warehouse.payments","op":"r","key":{"id":1},"after":{"id":1,"order_id":9}}
+{"offset":5,"commit_offset":6,"position":"u:1-6","tx":6,"table":"warehouse.payments","op":"c","key":{"id":2},"after":{"id":2,"order_id":2}}
+{"offset":7,"commit_offset":8,"position":"u:1-7","tx":7,"table":"warehouse.payments","op":"u","key":{"id":2},"after":{"id":2,"order_id":2}}
+{"offset":9,"commit_offset":10,"position":"u:1-8","tx":8,"table":"warehouse.payments","op":"c","key":{"id":3},"after":{"id":3,"order_id":3}}
+{"offset":11,"commit_offset":12,"position":"u:1-9","tx":9,"table":"warehouse.payments","op":"c","key":{"id":3},"after":{"id":3,"order_id":3}}
+END
+`
+
+func TestG3PaymentInTheLogTwiceOrNeverIsSeen(t *testing.T) {
+	for _, test := range []struct {
+		committed []uint64
+		fine      bool
+	}{{[]uint64{2}, true}, {[]uint64{2, 3}, false}, {[]uint64{2, 4}, false}} {
+		p, _ := testPlayer(t, paymentsScript)
+		if err := (&walk{player: p}).bookedOnce(t.Context(), test.committed, "now"); (err == nil) != test.fine {
+			t.Errorf("%d: err = %v", test.committed, err)
+		}
+	}
+}
+
+func TestPaymentOfTheSubjectIsTheChangeThatBookedIt(t *testing.T) {
+	p, _ := testPlayer(t, paymentsScript)
+	if got, err := (&walk{player: p, subject: subject{order: 2}}).findPayment(t.Context()); err != nil || got.Position != "u:1-6" {
+		t.Fatalf("position = %q (%v)", got.Position, err)
+	}
+	if _, err := (&walk{player: p, subject: subject{order: 5}}).findPayment(t.Context()); err == nil {
+		t.Fatal("an order without a payment has one")
+	}
+}
+
+// What the demo says of two databases at one moment must be able to be wrong.
+func TestDatabasesThatDoNotAgreeAreSeen(t *testing.T) {
+	for n, fine := range map[string]bool{"0": true, "2": false} {
+		p, _ := testPlayer(t, "echo n; echo "+n)
+		if err := (&walk{player: p, house: &warehouse{server: &testservers.MySQL{}}}).agree(t.Context()); (err == nil) != fine {
+			t.Errorf("%s orders: err = %v", n, err)
+		}
+	}
+}
+
+func TestCaptureStreamsWhenAllSourcesDo(t *testing.T) {
+	streaming, copying := client.Source{Phase: "streaming"}, client.Source{Phase: "streaming", Copying: []string{"payments"}}
+	c := &capture{sources: 2}
+	for _, test := range []struct {
+		sources []client.Source
+		want    bool
+	}{{[]client.Source{streaming}, false}, {[]client.Source{streaming, copying}, false}, {[]client.Source{streaming, streaming}, true}} {
+		if got := c.allStream(&client.Status{Sources: test.sources}); got != test.want {
+			t.Errorf("%+v: %v", test.sources, got)
 		}
 	}
 }

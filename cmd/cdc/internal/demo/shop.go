@@ -31,10 +31,11 @@ const (
 	pace = 10 * time.Millisecond
 )
 
-// shop does business on a database until it is closed.
+// shop does business on a database, and on its warehouse where there is one, until it is closed.
 type shop struct {
-	stop context.CancelFunc
-	work sync.WaitGroup
+	stop      context.CancelFunc
+	work      sync.WaitGroup
+	warehouse *warehouse // nil where there is none
 
 	mu        sync.Mutex // guards all below
 	committed []uint64   // transactions whose COMMIT has returned, by their numbers
@@ -42,7 +43,7 @@ type shop struct {
 }
 
 // openShop makes the tables and starts the clients.
-func openShop(ctx context.Context, dsn string) (*shop, error) {
+func openShop(ctx context.Context, dsn string, house *warehouse) (*shop, error) {
 	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the shop: %w", err)
@@ -52,7 +53,7 @@ func openShop(ctx context.Context, dsn string) (*shop, error) {
 		return nil, fmt.Errorf("make the shop's tables: %w", err)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	s := &shop{stop: stop}
+	s := &shop{stop: stop, warehouse: house}
 	turns := make(chan struct{})
 	s.work.Go(func() { tick(ctx, turns) })
 	for i := range clients {
@@ -122,6 +123,12 @@ func (s *shop) client(ctx context.Context, dsn string, random *rand.Rand, turns 
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // the server is private and goes away
 	c := &customer{random: random}
+	if s.warehouse != nil {
+		if c.clerk, err = s.warehouse.clerk(ctx, random); err != nil {
+			return over(ctx, err)
+		}
+		defer c.clerk.close()
+	}
 	for {
 		select {
 		case <-turns:
@@ -151,12 +158,14 @@ func over(ctx context.Context, err error) error {
 // customer is one client and the orders that it has open.
 type customer struct {
 	random *rand.Rand
+	clerk  *clerk // nil without a warehouse
 	open   []openOrder
 }
 
 type openOrder struct {
-	id   int
-	next int // index into statuses
+	id    int
+	total string
+	next  int // index into statuses
 }
 
 var statuses = []string{"new", "paid", "packed", "shipped", "delivered"}
@@ -217,13 +226,15 @@ func (c *customer) order(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	}
-	batch := &pgx.Batch{}
-	batch.Queue("UPDATE orders SET total = (SELECT sum(quantity * price) FROM order_items JOIN products ON products.id = product_id WHERE order_id = $1) WHERE id = $1", id)
-	batch.Queue("UPDATE customers SET orders = orders + 1, spent = spent + (SELECT total FROM orders WHERE id = $2) WHERE id = $1", buyer, id)
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	var total string
+	err = tx.QueryRow(ctx, "UPDATE orders SET total = (SELECT sum(quantity * price) FROM order_items JOIN products ON products.id = product_id WHERE order_id = $1) WHERE id = $1 RETURNING total::text", id).Scan(&total)
+	if err != nil {
 		return err
 	}
-	c.open = append(c.open, openOrder{id: id, next: 1})
+	if _, err := tx.Exec(ctx, "UPDATE customers SET orders = orders + 1, spent = spent + $2::numeric WHERE id = $1", buyer, total); err != nil {
+		return err
+	}
+	c.open = append(c.open, openOrder{id: id, total: total, next: 1})
 	return nil
 }
 
@@ -231,6 +242,9 @@ func (c *customer) order(ctx context.Context, tx pgx.Tx) error {
 func (c *customer) progress(ctx context.Context, tx pgx.Tx) error {
 	i := c.random.IntN(len(c.open))
 	o := &c.open[i]
+	if err := c.clerk.become(ctx, o.id, o.total, statuses[o.next]); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, "UPDATE orders SET status = $2 WHERE id = $1", o.id, statuses[o.next])
 	if o.next++; o.next == len(statuses) {
 		c.forget(i)
@@ -241,6 +255,9 @@ func (c *customer) progress(ctx context.Context, tx pgx.Tx) error {
 // cancel deletes an open order with its items.
 func (c *customer) cancel(ctx context.Context, tx pgx.Tx) error {
 	i := c.random.IntN(len(c.open))
+	if err := c.clerk.become(ctx, c.open[i].id, "", "canceled"); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, "DELETE FROM orders WHERE id = $1", c.open[i].id)
 	c.forget(i)
 	return err

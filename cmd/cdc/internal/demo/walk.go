@@ -18,14 +18,15 @@ import (
 // walk is the way through the demo.
 type walk struct {
 	*player
-	server  *testservers.Postgres
-	shop    *shop
-	dsn     string
-	capture *capture
-	// streamed is when the capture began to stream, before how many transactions had committed by then.
-	streamed time.Time
-	before   int
-	subject  subject
+	server        *testservers.Postgres
+	house         *warehouse // nil where there is none
+	shop          *shop
+	dsn, houseDSN string
+	capture       *capture
+	// streamed is when the capture began to stream, before how many transactions had committed by then, and paid how many payments.
+	streamed     time.Time
+	before, paid int
+	subject      subject
 }
 
 // run does every step in turn.
@@ -34,7 +35,7 @@ func (w *walk) run(ctx context.Context) error {
 		return err
 	}
 	steps := []func(context.Context) error{
-		w.start, w.live, w.table, w.diff, w.life, w.transaction, w.moment, w.verify, w.crash, w.sql,
+		w.start, w.live, w.table, w.diff, w.life, w.transaction, w.moment, w.join, w.verify, w.crash, w.sql,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -64,20 +65,38 @@ func (w *walk) start(ctx context.Context) error {
 	if err := w.cdc(ctx, "doctor", w.dsn, "--publication", publication); err != nil {
 		return err
 	}
+	run := []string{"run", w.dsn}
+	if w.house != nil {
+		if err := w.cdc(ctx, "doctor", w.houseDSN); err != nil {
+			return err
+		}
+		run = append(run, w.houseDSN)
+	}
 	w.say("")
 	began := time.Now()
-	if err := w.launch(ctx, "run", w.dsn, "--publication", publication, "--http", "off"); err != nil {
+	if err := w.launch(ctx, append(run, "--publication", publication, "--http", "off")...); err != nil {
 		return err
 	}
 	w.did(began, "copied and streaming")
 	w.streamed, w.before = time.Now(), w.shop.count()
+	if w.house != nil {
+		w.paid = w.house.paid()
+	}
 	return w.cdc(ctx, "tables")
+}
+
+// sources is how many databases are captured.
+func (w *walk) sources() int {
+	if w.house == nil {
+		return 1
+	}
+	return 2
 }
 
 // launch starts a capture in the background and waits until it streams.
 func (w *walk) launch(ctx context.Context, args ...string) (err error) {
 	w.show("cdc " + quoted(args) + " &")
-	if w.capture, err = startCapture(w.player, args...); err != nil {
+	if w.capture, err = startCapture(w.player, w.sources(), args...); err != nil {
 		return err
 	}
 	return w.capture.streaming(ctx)
@@ -85,8 +104,13 @@ func (w *walk) launch(ctx context.Context, args ...string) (err error) {
 
 // live shows changes as they happen.
 func (w *walk) live(ctx context.Context) error {
-	w.heading("Live changes", "Each line is one change of one row, as it is committed: c is an insert, u an update, d a delete.")
-	return w.cdc(ctx, "tail", "-n", "12")
+	text := "Each line is one change of one row, as it is committed: c is an insert, u an update, d a delete."
+	if w.house != nil {
+		w.heading("Live changes", text, "Both databases go into one log.")
+	} else {
+		w.heading("Live changes", text)
+	}
+	return w.cdc(ctx, "tail", "-n", "14")
 }
 
 // table shows a table now and as it was.
@@ -108,7 +132,11 @@ func (w *walk) table(ctx context.Context) error {
 // diff shows what differs between the two.
 func (w *walk) diff(ctx context.Context) error {
 	w.heading("What has changed since", "The net difference between two moments, with the last transaction that touched each row.")
-	return w.cdc(ctx, "diff", "products", "--from", agoText)
+	if err := w.cdc(ctx, "diff", "products", "--from", agoText); err != nil || w.house == nil {
+		return err
+	}
+	w.say("\nAnd on the shelves of the warehouse, in %s:", w.house.product())
+	return w.cdc(ctx, "diff", "shelves", "--from", agoText)
 }
 
 // life shows every version of one order.
@@ -118,22 +146,101 @@ func (w *walk) life(ctx context.Context) error {
 		return err
 	}
 	w.heading("The life of one row", fmt.Sprintf("Order %d changed %d times in the last seconds: every version, when it held, and for how long.", w.subject.order, w.subject.versions))
-	return w.cdc(ctx, "history", "orders", "id="+strconv.Itoa(w.subject.order))
+	if err := w.cdc(ctx, "history", "orders", "id="+strconv.Itoa(w.subject.order)); err != nil || w.house == nil {
+		return err
+	}
+	w.say("\nAnd its parcel's, in %s:", w.house.product())
+	return w.cdc(ctx, "history", "parcels", "order_id="+strconv.Itoa(w.subject.order))
 }
 
 // transaction shows all that one transaction did.
 func (w *walk) transaction(ctx context.Context) error {
 	w.heading("One transaction", fmt.Sprintf("Transaction %d placed that order. All that it did, in all tables, old values beside new ones:", w.subject.tx))
-	return w.cdc(ctx, "show", strconv.FormatUint(w.subject.tx, 10))
+	if w.house == nil {
+		return w.cdc(ctx, "show", strconv.FormatUint(w.subject.tx, 10))
+	}
+	// Two servers may have given the same number.
+	return w.cdc(ctx, "show", database+":TX "+strconv.FormatUint(w.subject.tx, 10))
 }
 
-// moment shows a table as of a place in the server's own write-ahead log.
+// moment shows a table as of a place in each server's own log.
 func (w *walk) moment(ctx context.Context) error {
 	w.heading("A moment by its LSN", fmt.Sprintf("The server's WAL held that commit up to %s. The order's items exactly then:", w.subject.position))
-	return w.cdc(ctx, "at", "LSN "+w.subject.position, "order_items", "order_id="+strconv.Itoa(w.subject.order))
+	err := w.cdc(ctx, "at", "LSN "+w.subject.position, "order_items", "order_id="+strconv.Itoa(w.subject.order))
+	if err != nil || w.house == nil {
+		return err
+	}
+	payment, err := w.findPayment(ctx)
+	if err != nil {
+		return err
+	}
+	w.heading("A moment by its GTID", fmt.Sprintf("The order was paid when %s had executed %s.", w.house.product(), payment.Position), "The payment exactly then:")
+	return w.cdc(ctx, "at", "GTID "+payment.Position, "payments", "order_id="+strconv.Itoa(w.subject.order))
 }
 
-// verify compares the log with the database.
+// findPayment is the change that brought the payment of the subject.
+func (w *walk) findPayment(ctx context.Context) (payment line, err error) {
+	err = w.changes(ctx, func(l *line) error {
+		var row struct {
+			Order int `json:"order_id"`
+		}
+		if l.Op != "c" {
+			return nil
+		}
+		if err := json.Unmarshal(l.After, &row); err != nil {
+			return fmt.Errorf("read changes: %w", err)
+		}
+		if row.Order == w.subject.order {
+			payment = *l
+		}
+		return nil
+	}, "payments", "-n", strconv.Itoa(subjectChanges))
+	if err == nil && payment.Position == "" {
+		err = fmt.Errorf("order %d has been paid and its payment is not in the log", w.subject.order)
+	}
+	return payment, err
+}
+
+// joinSQL asks whether the two databases agree: an order is paid in MySQL before Postgres says so.
+const joinSQL = `
+  select o.status, count(*) as orders, sum(o.total) as value, count(p.id) as payments, sum(p.amount) as paid
+  from orders o left join payments p on p.order_id = o.id
+  group by o.status order by orders desc`
+
+// join asks for both databases at one moment.
+func (w *walk) join(ctx context.Context) error {
+	if w.house == nil || !w.o.SQL {
+		return nil
+	}
+	text := []string{
+		"Orders are in one database and payments in the other, and the shop calls an order paid when its payment has been",
+		"committed. So at any moment what is paid and beyond must agree to the cent:",
+	}
+	if w.house.server.Flavour() == testservers.FlavourMariaDB {
+		text = append(text, "(MariaDB's clock has whole seconds: up to a second of payments for new orders may be there already.)")
+	}
+	w.heading("PostgreSQL and "+w.house.product()+", at one moment", text...)
+	if err := w.cdc(ctx, "sql", "--as-of", agoText, joinSQL); err != nil {
+		return err
+	}
+	return w.agree(ctx)
+}
+
+// agree checks what the join has shown.
+func (w *walk) agree(ctx context.Context) error {
+	out, err := w.ask(ctx, "sql", "--format", "csv", "--as-of", agoText,
+		"select count(*) from orders o left join payments p on p.order_id = o.id and p.amount = o.total where o.status <> 'new' and p.id is null")
+	if err != nil {
+		return err
+	}
+	lines := strings.Fields(string(out))
+	if n := lines[len(lines)-1]; n != "0" {
+		return fmt.Errorf("%s orders are paid in PostgreSQL and not in %s at that moment", n, w.house.product())
+	}
+	return nil
+}
+
+// verify compares the log with the databases.
 func (w *walk) verify(ctx context.Context) error {
 	w.heading("Is it true?", "Every table as of a snapshot's exact place in the stream, compared row by row with that snapshot, while the", "shop goes on.")
 	return w.cdc(ctx, "verify")
@@ -146,7 +253,7 @@ const pauseOfCrash = 1500 * time.Millisecond
 func (w *walk) crash(ctx context.Context) error {
 	w.heading("kill -9", "The capture dies without a chance to say goodbye, and the shop goes on without it.")
 	w.show(fmt.Sprintf("kill -9 %d", w.capture.pid()))
-	missed := w.shop.count()
+	missed := w.committed()
 	died := time.Now()
 	if err := w.capture.kill(); err != nil {
 		return err
@@ -155,7 +262,7 @@ func (w *walk) crash(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	missed = w.shop.count() - missed
+	missed = w.committed() - missed
 	began := time.Now()
 	if err := w.launch(ctx, "run", "--http", "off"); err != nil {
 		return err
@@ -167,9 +274,21 @@ func (w *walk) crash(ctx context.Context) error {
 	return w.ledger(ctx)
 }
 
+// committed is how many transactions have committed in both databases.
+func (w *walk) committed() int {
+	if w.house == nil {
+		return w.shop.count()
+	}
+	return w.shop.count() + w.house.count()
+}
+
 // ledger compares the log with what the shop's clients were told: each transaction whose COMMIT returned must be there, once.
 func (w *walk) ledger(ctx context.Context) error {
 	began := time.Now()
+	payments, err := w.payments(ctx)
+	if err != nil {
+		return err
+	}
 	committed := w.shop.since(w.before)
 	end, err := w.server.SQL(ctx, database, "SELECT pg_current_wal_insert_lsn()")
 	if err != nil {
@@ -178,7 +297,49 @@ func (w *walk) ledger(ctx context.Context) error {
 	if err := w.exactlyOnce(ctx, committed, "LSN "+end); err != nil {
 		return err
 	}
-	w.did(began, "%d transactions whose COMMIT returned: each is in the log once", len(committed))
+	if w.house == nil {
+		w.did(began, "%d transactions whose COMMIT returned: each is in the log once", len(committed))
+		return nil
+	}
+	w.did(began, "%d transactions and %d payments whose COMMIT returned: each is in the log once", len(committed), payments)
+	return nil
+}
+
+// payments looks for each payment whose COMMIT returned, and says how many there are.
+func (w *walk) payments(ctx context.Context) (int, error) {
+	if w.house == nil {
+		return 0, nil
+	}
+	committed := w.house.since(w.paid)
+	end, err := w.house.server.BinlogEnd(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return len(committed), w.bookedOnce(ctx, committed, "GTID "+end.GTIDs)
+}
+
+// bookedOnce looks for the payments in the log up to a moment that comes after them, which is waited for.
+func (w *walk) bookedOnce(ctx context.Context, committed []uint64, to string) error {
+	booked := map[uint64]int{}
+	err := w.changes(ctx, func(l *line) error {
+		var key struct{ ID uint64 }
+		if l.Op != "c" {
+			return nil
+		}
+		if err := json.Unmarshal(l.Key, &key); err != nil {
+			return fmt.Errorf("read changes: %w", err)
+		}
+		booked[key.ID]++
+		return nil
+	}, "payments", "-n", "0", "--to", to)
+	if err != nil {
+		return err
+	}
+	for _, id := range committed {
+		if n := booked[id]; n != 1 {
+			return fmt.Errorf("payment %d is in the log %d times", id, n)
+		}
+	}
 	return nil
 }
 
@@ -186,7 +347,7 @@ func (w *walk) ledger(ctx context.Context) error {
 func (w *walk) exactlyOnce(ctx context.Context, committed []uint64, to string) error {
 	commits := map[uint64]map[uint64]bool{}
 	err := w.changes(ctx, func(l *line) error {
-		if l.TX != 0 {
+		if l.TX != 0 && strings.HasPrefix(l.Table, "public.") { // the number is of this server
 			if commits[l.TX] == nil {
 				commits[l.TX] = map[uint64]bool{}
 			}
@@ -214,6 +375,7 @@ type line struct {
 	Table    string          `json:"table"`
 	Op       string          `json:"op"`
 	Key      json.RawMessage `json:"key"`
+	After    json.RawMessage `json:"after"`
 }
 
 // changes reads changes, chosen by the arguments, and calls f with each.
@@ -307,28 +469,26 @@ func (w *walk) sql(ctx context.Context) error {
 		w.say("\nThis build has no SQL (it needs cgo). All steps worked, in %.0f s.", time.Since(w.started).Seconds())
 		return nil
 	}
-	query := "select status, count(*) as orders, sum(total) as value from orders group by status order by orders desc"
-	earlier := "select count(*) as orders, sum(total) as value from orders as of '" + agoText + "'"
 	w.heading("SQL, at any moment", "Every table is there under its name, each at the moment that the query says.")
-	if err := w.cdc(ctx, "sql", query); err != nil {
-		return err
-	}
-	w.say("")
-	if err := w.cdc(ctx, "sql", earlier); err != nil {
+	err := w.cdc(ctx, "sql", "select count(*) as orders, count(*) - (select count(*) from orders as of '"+agoText+"') as more, sum(total) as value from orders")
+	if err != nil {
 		return err
 	}
 	w.say("\n%s", w.style.Green(fmt.Sprintf("All steps worked, in %.0f s.", time.Since(w.started).Seconds())))
 	if !w.o.Terminal || w.o.In == nil {
 		return nil
 	}
-	w.say(strings.Join([]string{
-		"\nThe shop goes on. Try, for example:",
-		`  select name, stock from products order by stock limit 3;`,
+	example := `  select name, stock from products order by stock limit 3;`
+	if w.house != nil {
+		example = `  select o.id, o.status, p.state as parcel from orders o join parcels p on p.order_id = o.id order by o.id desc limit 5;`
+	}
+	w.say("%s", strings.Join([]string{
+		"\nThe shop goes on. Try, for example:", example,
 		`  \asof 10 seconds ago`,
 		`  select count(*) from orders;`,
 		"Leave with \\q; everything is then stopped and removed.\n",
 	}, "\n"))
-	err := w.prompt(ctx, "sql")
+	err = w.prompt(ctx, "sql")
 	if errors.Is(err, os.ErrClosed) {
 		return nil
 	}

@@ -1,0 +1,165 @@
+package mysql
+
+import (
+	"context"
+	"strconv"
+	"testing"
+
+	"cdc/changelog"
+	"cdc/e2e/testservers"
+)
+
+// ownRigs runs a test on a server of its own, of each flavour.
+func ownRigs(t *testing.T, o testservers.MySQLOptions, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	t.Parallel()
+	for _, f := range testservers.Flavours {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			o := o
+			o.Flavour = f
+			test(t, newRig(t, testservers.StartMySQLFor(t, o)))
+		})
+	}
+}
+
+// A binlog that was reset has the same GTIDs and files for other transactions, and then has passed where the log was.
+func TestG2ResetBinlogIsDiverged(t *testing.T) {
+	ownRigs(t, testservers.MySQLOptions{}, func(t *testing.T, r *rig) {
+		r.sql("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+		r.Run()
+		r.sql("INSERT INTO t VALUES (2)")
+		r.Sync()
+		r.Halt()
+		if r.maria() {
+			r.sql("RESET MASTER")
+		} else {
+			r.sql("RESET BINARY LOGS AND GTIDS")
+		}
+		r.Start()
+		r.WantStop(changelog.StopDiverged, "")
+		r.Decide(changelog.Decision{Action: actionRecopy})
+		r.Restart()
+		r.Sync()
+		r.same("t")
+		if !r.maria() {
+			return
+		}
+		// The numbers are used again, past those that the log has.
+		r.sql("INSERT INTO t VALUES (3)")
+		r.Sync()
+		r.Halt()
+		r.sql("RESET MASTER")
+		for i := range 20 {
+			r.sql("INSERT INTO t VALUES (" + strconv.Itoa(100+i) + "), (" + strconv.Itoa(200+i) + ")")
+		}
+		r.Start()
+		r.WantStop(changelog.StopDiverged, "")
+	})
+}
+
+// A replica takes the server's place: other files, the same GTIDs. One that lacks what the log has does not.
+func TestReplicaTakesTheServersPlace(t *testing.T) { testReplica(t, false) }
+
+func TestG2ReplicaThatIsBehindIsDiverged(t *testing.T) { testReplica(t, true) }
+
+func testReplica(t *testing.T, ahead bool) {
+	ownRigs(t, testservers.MySQLOptions{}, func(t *testing.T, r *rig) {
+		ctx := context.Background()
+		r.sql("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+		r.Run()
+		replica, err := r.m.Replica(ctx, testservers.ReplicaOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		replica.StopAfter(t)
+		r.sql("INSERT INTO t VALUES (2)")
+		r.Sync()
+		if err := replica.CatchUp(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := replica.SQL(ctx, "", "STOP REPLICA"); err != nil {
+			t.Fatal(err)
+		}
+		if ahead {
+			r.sql("INSERT INTO t VALUES (3)") // the replica never gets it
+		}
+		primary := r.m
+		if ahead {
+			r.Sync()
+		} else {
+			r.Halt()
+		}
+		if err := primary.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = primary.Restart(ctx) }() // to be tidied
+		if err := replica.Promote(ctx); err != nil {
+			t.Fatal(err)
+		}
+		r.proxy.Retarget(replica.Addr())
+		if ahead {
+			if stop := r.WantStop(changelog.StopDiverged, "a replica that is behind"); !stop.Unrecorded {
+				t.Error("the log was written about another server")
+			}
+			return
+		}
+		r.Start()
+		r.m = replica
+		r.again()
+		r.sql("INSERT INTO t VALUES (4)")
+		r.Sync()
+		r.wantRows("c t  2", "c t  4")
+		r.same("t")
+	})
+}
+
+// A server that was killed goes on, also with files of another name.
+func TestServerRestarted(t *testing.T) {
+	ownRigs(t, testservers.MySQLOptions{}, func(t *testing.T, r *rig) {
+		r.sql("CREATE TABLE t (id int PRIMARY KEY)")
+		r.Run()
+		for i, settings := range []map[string]string{{}, {"log_bin": "other-name"}, {}} {
+			if err := r.m.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.m.RestartWith(t.Context(), settings); err != nil {
+				t.Fatal(err)
+			}
+			r.open = r.session()
+			r.sql("INSERT INTO t VALUES (" + strconv.Itoa(i) + ")")
+			r.Sync()
+		}
+		r.wantRows("c t  0", "c t  1", "c t  2")
+	})
+}
+
+// Without GTIDs, file and position say where the log is.
+func TestServerWithoutGTIDs(t *testing.T) {
+	t.Parallel()
+	m := testservers.StartMySQLFor(t, testservers.MySQLOptions{Settings: map[string]string{"gtid_mode": "OFF", "enforce_gtid_consistency": "OFF"}})
+	r := newRig(t, m, "CREATE TABLE t (id int PRIMARY KEY, v int)", "INSERT INTO t VALUES (1, 1)", "CREATE TABLE m (id int PRIMARY KEY) ENGINE = MyISAM")
+	r.Run()
+	r.sql("INSERT INTO t VALUES (2, 2)", "BEGIN", "INSERT INTO t VALUES (3, 3)", "INSERT INTO m VALUES (1)", "UPDATE t SET v = 4 WHERE id = 3", "COMMIT",
+		"ALTER TABLE t ADD w int DEFAULT 8", "INSERT INTO t VALUES (4, 4, 4)",
+		"XA START 'x'", "INSERT INTO t VALUES (5, 5, 5)", "XA END 'x'", "XA PREPARE 'x'")
+	r.Sync()
+	r.open = r.session()
+	r.sql("XA COMMIT 'x'", "BEGIN", "INSERT INTO t VALUES (6, 6, 6)", "INSERT INTO m VALUES (2)", "ROLLBACK")
+	r.Sync()
+	r.same("t", "m")
+	r.Restart()
+	if err := m.RotateBinlog(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.sql("DELETE FROM t WHERE id = 1")
+	r.Sync()
+	r.same("t", "m")
+	r.Halt()
+	r.sql("DELETE FROM t WHERE id = 2")
+	if err := m.PurgeBinlog(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.Start()
+	r.WantStop(changelog.StopGap, "")
+}
