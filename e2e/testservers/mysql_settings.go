@@ -51,8 +51,6 @@ func (m *MySQL) defaultSettings() map[string]string {
 		"skip_name_resolve":    "ON",
 		"secure_file_priv":     "",
 		"relay_log":            "relay",
-		// A server that starts removes what looks like a temporary table of one that died.
-		"tmpdir": m.runDir(),
 	})
 	if !m.o.NoBinlog {
 		maps.Copy(settings, m.binlogSettings())
