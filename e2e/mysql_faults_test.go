@@ -23,9 +23,7 @@ func mysqlFaultRig(t *testing.T, server *testservers.MySQL) (*mysqlRig, *testser
 	}
 	t.Cleanup(func() { _ = proxy.Close() }) // the test is over
 	c.addr = proxy.Addr()
-	w := c.prepareWorkload(workload.Options{
-		Seed: seed(t), Clients: 2, Pause: 20 * time.Millisecond, BigValues: 20_000, OnePhase: preparedIsLost(server.Flavour()),
-	})
+	w := c.prepareWorkload(workload.Options{Seed: seed(t), Clients: 2, Pause: 20 * time.Millisecond, BigValues: 20_000, Transacted: true})
 	return c, proxy, w, c.keepBusy(w)
 }
 
@@ -134,12 +132,14 @@ func TestG8SilentServerIsNoticed(t *testing.T) {
 		if err := server.Pause(); err != nil {
 			t.Fatal(err)
 		}
-		noticed := within(silenceLimit, func() bool { return !c.read() })
+		// A question to the server may have to be given up first.
+		const noticeLimit = silenceLimit + recoverLimit
+		noticed := within(noticeLimit, func() bool { return !c.read() })
 		if err := server.Resume(); err != nil {
 			t.Fatal(err)
 		}
 		if !noticed {
-			t.Errorf("the frozen server was not noticed within %v", silenceLimit)
+			t.Errorf("the frozen server was not noticed within %v", noticeLimit)
 		}
 		c.resumes("the freeze")
 		c.endsWell(p, w, quiet)
@@ -199,7 +199,7 @@ func TestG1RotationStorm(t *testing.T) {
 	bothFlavours(t, func(t *testing.T, f testservers.Flavour) {
 		server := testservers.StartMySQLFor(t, testservers.MySQLOptions{Flavour: f, Name: "rotation " + string(f)})
 		c := newMySQLRig(t, server)
-		w := c.prepareWorkload(workload.Options{Seed: seed(t), Clients: 2, Pause: 10 * time.Millisecond, BigValues: 10_000, OnePhase: preparedIsLost(f)})
+		w := c.prepareWorkload(workload.Options{Seed: seed(t), Clients: 2, Pause: 10 * time.Millisecond, BigValues: 10_000})
 		quiet := c.keepBusy(w)
 		p := c.run()
 		tick := time.NewTicker(50 * time.Millisecond)

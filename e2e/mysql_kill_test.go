@@ -37,7 +37,7 @@ func TestG1G3G4G5KillNineOfMySQL(t *testing.T) {
 		c := newMySQLRig(t, testservers.StartMySQLFor(t, testservers.MySQLOptions{Flavour: f, Name: "kill " + string(f), CompressBinlog: true}))
 		s := seed(t)
 		random := seeded(s)
-		w := c.prepareWorkload(workload.Options{Seed: s, Clients: 2, Pause: 15 * time.Millisecond, BigValues: 30_000, OnePhase: preparedIsLost(f)})
+		w := c.prepareWorkload(workload.Options{Seed: s, Clients: 2, Pause: 15 * time.Millisecond, BigValues: 30_000})
 		c.largeTable(largeRows)
 		quiet := c.keepBusy(w)
 		c.flags = []string{"--copy-rows-per-second", "40000"}

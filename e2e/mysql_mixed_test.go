@@ -21,7 +21,7 @@ func TestG2G4G5G6MixedWorkloadOfMySQLVerifyEqual(t *testing.T) {
 	bothFlavours(t, func(t *testing.T, f testservers.Flavour) {
 		c := newMySQLRig(t, testservers.StartMySQLFor(t, testservers.MySQLOptions{Flavour: f, Name: "mixed " + string(f)}))
 		s := seed(t)
-		w := c.prepareWorkload(workload.Options{Seed: s, OnePhase: preparedIsLost(f), Clients: 3, Pause: 20 * time.Millisecond, DDLEvery: 2 * time.Second, BigValues: 100_000})
+		w := c.prepareWorkload(workload.Options{Seed: s, Clients: 3, Pause: 20 * time.Millisecond, DDLEvery: 2 * time.Second, BigValues: 100_000})
 		quiet := c.keepBusy(w)
 		p := c.run()
 		random := seeded(s)

@@ -59,7 +59,7 @@ func bothFlavours(t *testing.T, test func(t *testing.T, f testservers.Flavour)) 
 // dsn implements origin. MariaDB is given by the name of MySQL, as most do.
 func (c *mysqlRig) dsn() string {
 	_, rest, _ := strings.Cut(c.server.DSNVia(c.addr, c.role, c.database), "://")
-	return "mysql://" + rest
+	return "mysql://" + strings.Replace(rest, "tls-ca=", "tls_ca=", 1)
 }
 
 func (c *mysqlRig) appDSN() string { return c.server.DSN(c.app, c.database) }
@@ -179,7 +179,3 @@ func smallMySQLRig(t *testing.T, server *testservers.MySQL) *mysqlRig {
 	c.appSQL("CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'a'), (2, 'b'), (3, 'c')")
 	return c
 }
-
-// preparedIsLost tells where an XA transaction that is prepared on one side of
-// a restart of the program and committed on the other is a GAP.
-func preparedIsLost(f testservers.Flavour) bool { return f == testservers.FlavourMariaDB }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,8 +17,6 @@ import (
 type several struct {
 	*capture // of the first
 	all      []*capture
-	// settings is the file that names them.
-	settings string
 }
 
 // newSeveral makes a table of a part of the same orders in each database.
@@ -33,14 +29,6 @@ func newSeveral(t *testing.T) *several {
 		c := newMySQLRig(t, testservers.StartMySQLFor(t, testservers.MySQLOptions{Flavour: f, Name: "several " + string(f)}))
 		c.appSQL("CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders VALUES (1, '" + string(f) + "'), (2, '" + string(f) + "')")
 		s.all = append(s.all, c.capture)
-	}
-	s.settings = filepath.Join(s.dir, "cdc.yaml")
-	text := "sources:\n"
-	for i, c := range s.all {
-		text += fmt.Sprintf("  %s:\n    dsn: %s\n", sourceNames[i], c.dsn())
-	}
-	if err := os.WriteFile(s.settings, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
 	}
 	for i, c := range s.all { // all are asked about one folder
 		c.dir, c.source = s.dir, sourceNames[i]
@@ -56,7 +44,14 @@ func (s *several) mysqlOf(i int) *mysqlRig { return s.all[i].origin.(*mysqlRig) 
 
 func (s *several) start() *process {
 	s.t.Helper()
-	return startProcess(s.capture, "run", "-c", s.settings, "--data", s.data(), "--http", "127.0.0.1:0", "--log-level", "info")
+	args := []string{"run"}
+	for _, c := range s.all {
+		args = append(args, c.dsn())
+	}
+	for _, name := range sourceNames {
+		args = append(args, "--name", name)
+	}
+	return startProcess(s.capture, append(args, "--data", s.data(), "--http", "127.0.0.1:0", "--log-level", "info")...)
 }
 
 // await waits until a source's table holds a row, by what SQL answers.
@@ -165,7 +160,12 @@ func (s *several) oneIsStopped(p *process) {
 	s.must("resolve", "billing", "--recopy")
 	until(s.t, "the source to go on", func() bool { status := billing.status(); return status.copied() && len(status.Stops) == 0 || p.ended() })
 	s.await(p, "billing", "by a statement")
-	if r := s.cdc("verify"); r.code != 0 {
+	var passwords []string
+	for _, c := range s.all {
+		_, password, _ := strings.Cut(c.password(), "=")
+		passwords = append(passwords, "CDC_"+strings.ToUpper(c.source)+"_PASSWORD="+password)
+	}
+	if r := execute(s.t, passwords, "verify", "--data", s.data()); r.code != 0 {
 		s.t.Errorf("tables differ from their sources: %v", r)
 	}
 	p.stop()

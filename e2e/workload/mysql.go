@@ -137,7 +137,7 @@ func (s *mysqlSession) begin(ctx context.Context, w work, o checker.Outcome, end
 		}
 	case actAny:
 		// Their changes count at once, whatever becomes of a transaction.
-		if s.client.random.IntN(12) == 0 {
+		if s.client.random.IntN(12) == 0 && !s.client.w.o.Transacted {
 			if err := t.untransacted(ctx); err != nil {
 				return err
 			}

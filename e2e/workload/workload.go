@@ -29,6 +29,8 @@ type Options struct {
 	DDLEvery time.Duration
 	// OnePhase leaves out transactions that are prepared before they end.
 	OnePhase bool
+	// Transacted leaves out tables whose engine knows no transactions: a server that crashes damages them.
+	Transacted bool
 	// BigValues is how long the longest values are; 0 = 200 kB.
 	BigValues int
 }

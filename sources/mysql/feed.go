@@ -71,7 +71,7 @@ func (f *feed) prepare(s *Source, srv server, from *Position) error {
 		// MARIA_SLAVE_CAPABILITY_GTID: GTIDs are sent as they are, and not made into BEGIN.
 		statements = append(statements, "SET @mariadb_slave_capability = 4")
 		if from.Flavour == FlavourMariaDB {
-			statements = append(statements, "SET @slave_connect_state = "+quoteText(from.Maria.String()),
+			statements = append(statements, "SET @slave_connect_state = "+quoteText(from.readFrom().String()),
 				// A GTID that the server does not have is an error.
 				"SET @slave_gtid_strict_mode = 1", "SET @slave_gtid_ignore_duplicates = 0")
 		}

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"fmt"
+	"strings"
 
 	"cdc/changelog"
 	"cdc/sources"
@@ -98,9 +99,34 @@ func (s *Source) checkMaria(c *session, w *sources.Writer, at *Position, same bo
 		return s.stop(changelog.StopDiverged, at, detail+": its binlog was reset, or it was restored from a backup")
 	}
 	if !same {
-		return nil // the server itself refuses a GTID that it does not have
+		return s.checkMariaState(c, w, at)
 	}
 	return s.checkMariaPlace(c, at)
+}
+
+// checkMariaState makes sure that another server has our very transactions, and not its own under larger numbers: of each server that
+// ever wrote into a domain, it knows the last one.
+func (s *Source) checkMariaState(c *session, w *sources.Writer, at *Position) error {
+	text, err := c.gtidBinlogState()
+	if err != nil {
+		return err
+	}
+	last := map[[2]uint32]uint64{} // by domain and server
+	for one := range strings.SplitSeq(text, ",") {
+		p, err := binlog.ParseMariaPos(one)
+		if err != nil {
+			return err
+		}
+		for _, g := range p.GTIDs() {
+			last[[2]uint32{g.Domain, g.Server}] = g.Seq
+		}
+	}
+	for _, g := range at.Maria.GTIDs() {
+		if last[[2]uint32{g.Domain, g.Server}] < g.Seq {
+			return s.foreign(w, fmt.Sprintf("the server's binlog does not have %s, which the log holds: it is another server, or a replica that is behind", g))
+		}
+	}
+	return nil
 }
 
 func (s *Source) checkMariaPlace(c *session, at *Position) error {

@@ -30,12 +30,28 @@ type Position struct {
 	// GTIDs is what has been handled of a MySQL server with GTIDs, Maria of a MariaDB server.
 	GTIDs *binlog.GTIDSet
 	Maria *binlog.MariaPos
+	// From, of a MariaDB server, is where to read on, when that is before Maria: transactions that are prepared, and perhaps
+	// committed later, stand between the two. Nil stands for Maria. MySQL has no need of it: the GTIDs of such transactions are not
+	// in its set.
+	From *binlog.MariaPos
+}
+
+// fromMark stands before From.
+const fromMark = '|'
+
+// readFrom is where a MariaDB server is read on.
+func (p *Position) readFrom() *binlog.MariaPos {
+	if p.From != nil {
+		return p.From
+	}
+	return p.Maria
 }
 
 // ErrPosition is the cause of every error about bytes that are not a position of this package.
 var ErrPosition = errors.New("bytes are not a MySQL position")
 
-// FormatPosition encodes p: the flavour, the offset as uvarint, the length of the file's name and the name, and the GTIDs as text.
+// FormatPosition encodes p: the flavour, the offset as uvarint, the length of the file's name and the name, and the GTIDs as text,
+// From behind a mark.
 func FormatPosition(p *Position) changelog.Position {
 	b := make([]byte, 0, 128)
 	b = append(b, byte(p.Flavour))
@@ -46,6 +62,9 @@ func FormatPosition(p *Position) changelog.Position {
 		b, _ = p.GTIDs.AppendText(b) // it never fails
 	case FlavourMariaDB:
 		b, _ = p.Maria.AppendText(b)
+		if p.From != nil {
+			b, _ = p.From.AppendText(append(b, fromMark))
+		}
 	case FlavourFile:
 	}
 	return changelog.Position(b)
@@ -74,7 +93,11 @@ func ParsePosition(text changelog.Position) (*Position, error) {
 	case FlavourMySQL:
 		p.GTIDs, err = binlog.ParseGTIDSet(string(b))
 	case FlavourMariaDB:
-		p.Maria, err = binlog.ParseMariaPos(string(b))
+		text, from, apart := strings.Cut(string(b), string(fromMark))
+		p.Maria, err = binlog.ParseMariaPos(text)
+		if err == nil && apart {
+			p.From, err = binlog.ParseMariaPos(from)
+		}
 	case FlavourFile:
 		if len(b) != 0 {
 			err = ErrPosition
@@ -199,6 +222,9 @@ func (p *Position) clone() *Position {
 	}
 	if p.Maria != nil {
 		c.Maria = p.Maria.Clone()
+	}
+	if p.From != nil {
+		c.From = p.From.Clone()
 	}
 	return &c
 }

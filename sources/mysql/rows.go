@@ -140,6 +140,7 @@ func (st *stream) patch(column int, old []byte) (changed []byte, ok bool, err er
 
 // change hands one row over.
 func (st *stream) change(rows *binlog.Rows, r *relation, present []byte) error {
+	st.group.changed = true
 	st.row = sources.Row{Table: r.table}
 	switch rows.Kind {
 	case binlog.RowsWrite:

@@ -38,12 +38,16 @@ func (st *stream) query(ctx context.Context, e binlog.Event) error {
 	case binlog.StatementXAStart, binlog.StatementXAPrepare, binlog.StatementXACommit, binlog.StatementXARollback:
 		return st.xaStatement(ctx, &e, &s)
 	case binlog.StatementRollbackTo:
+		if !st.group.changed {
+			return nil // whatever is taken back, it is nothing of ours
+		}
 		return st.unreadable(&s, q.Text, "changes of tables without transactions among some that were rolled back to a savepoint")
 	}
 	if st.group.skip {
 		return st.endStatement(ctx, &e, &s)
 	}
 	if s.Kind == binlog.StatementRows || s.Kind == binlog.StatementCreateSelect || s.Kind == binlog.StatementUnknown {
+		s.Schema = string(q.Schema)
 		if err := st.guide.rows(&s, q.Text); err != nil {
 			return st.named(err)
 		}

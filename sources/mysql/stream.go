@@ -36,6 +36,8 @@ type guide interface {
 	statement(ctx context.Context, s *binlog.Statement, text []byte) (keep bool, err error)
 	// rows says what statement-based changes of the tables mean: an error when one of them is captured.
 	rows(s *binlog.Statement, text []byte) error
+	// unread says that captured tables, nobody knows which, were changed by what is not read, within the open transaction.
+	unread(why string)
 	// boundary is called between transactions. It reports whether tables must be resolved anew.
 	boundary(ctx context.Context, at *Position) (anew bool, err error)
 }
@@ -72,6 +74,8 @@ type stream struct {
 	relations map[uint64]*relation
 	byName    map[tableName]*relation
 	prepared  prepared
+	// read is the last transaction of each domain of a MariaDB server that has come on this connection, handled before or not.
+	read *binlog.MariaPos
 
 	// before, after and document are reused for the rows of one change, and updates for the differences of its JSON values.
 	before, after, document []byte
@@ -90,6 +94,8 @@ type group struct {
 	skip bool
 	// alone says that the next statement is all of it (MariaDB).
 	alone bool
+	// changed says that it has brought rows of captured tables.
+	changed bool
 	// committed is when, in µs since 1970; 0 when only the header of the last event says so.
 	committed changelog.Micros
 	// xa is set between XA START and the end of the preparation: the events of its rows are kept.
@@ -297,11 +303,14 @@ func (st *stream) mariaGTID(e binlog.Event) error {
 	}
 	st.group = group{named: true, maria: g.GTID, alone: g.Flags&binlog.MariaStandalone != 0}
 	st.group.skip = st.at.Flavour == FlavourMariaDB && st.at.Maria.Contains(g.GTID)
+	if st.read == nil && st.at.Flavour == FlavourMariaDB {
+		st.read = st.at.readFrom().Clone()
+	}
 	if g.Extra&(binlog.MariaStartAlter|binlog.MariaRollbackAlter) != 0 {
 		st.group.skip = true // the statement takes effect with its second part, if at all
 	}
 	if g.Flags&binlog.MariaPreparedXA != 0 {
-		st.group.xa = &xaTransaction{xid: g.XID}
+		st.group.xa = &xaTransaction{xid: cloneXID(g.XID)}
 	}
 	st.group.open = !st.group.alone
 	return nil
@@ -320,6 +329,10 @@ func (st *stream) finish(ctx context.Context, e *binlog.Event) error {
 			st.at.Maria.Add(g.maria)
 		case FlavourFile:
 		}
+	}
+	if st.read != nil {
+		st.read.Add(g.maria)
+		st.at.From = st.prepared.from()
 	}
 	return st.deliver(ctx, e)
 }

@@ -452,11 +452,22 @@ func (g *tables) rows(s *binlog.Statement, text []byte) error {
 func (g *tables) concerned(s *binlog.Statement, text []byte) bool {
 	lower := strings.ToLower(string(text))
 	for name := range g.known {
-		if name.schema == s.Schema || strings.Contains(lower, strings.ToLower(name.name)) {
+		// Where its own database is another one, a statement has to name both.
+		named := strings.Contains(lower, strings.ToLower(name.schema)) && strings.Contains(lower, strings.ToLower(name.name))
+		if name.schema == s.Schema || named {
 			return true
 		}
 	}
 	return false
+}
+
+// unread implements guide: what the tables hold by then comes with another copy.
+func (g *tables) unread(why string) {
+	for _, tr := range g.known {
+		if tr.table != nil {
+			g.rewritten(tr, why)
+		}
+	}
 }
 
 // boundary implements guide.

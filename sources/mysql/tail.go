@@ -86,4 +86,6 @@ func (g *tailGuide) statement(_ context.Context, s *binlog.Statement, _ []byte) 
 
 func (g *tailGuide) rows(*binlog.Statement, []byte) error { return nil }
 
+func (g *tailGuide) unread(string) {}
+
 func (g *tailGuide) boundary(context.Context, *Position) (bool, error) { return false, nil }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"cdc/changelog"
-	"cdc/sources"
 	"cdc/sources/mysql/binlog"
 )
 
@@ -18,12 +16,13 @@ const preparedBytesMax = 256 << 20
 type xaTransaction struct {
 	xid    binlog.XID
 	group  group
+	before *binlog.MariaPos // where a MariaDB server must be read on for it to come again
 	events []binlog.Event
 	bytes  int
 }
 
-// prepared are the transactions that are prepared. A MySQL server is told that we do not have their GTIDs, so that a new connection
-// gets them again.
+// prepared are the transactions that are prepared, oldest first. A new connection gets them again: a MySQL server is told that we do
+// not have their GTIDs, and a MariaDB server is read from before the oldest.
 type prepared struct {
 	all   []*xaTransaction
 	bytes int
@@ -32,6 +31,7 @@ type prepared struct {
 // keepXA keeps a row event of an XA transaction.
 func (st *stream) keepXA(e *binlog.Event) error {
 	xa := st.group.xa
+	st.group.changed = true // perhaps
 	if st.prepared.bytes+xa.bytes+len(e.Body) > preparedBytesMax {
 		return st.corrupt(fmt.Errorf("XA transactions that are prepared hold more than %d MiB of changes; commit or roll them back, and resolve the source", preparedBytesMax>>20))
 	}
@@ -88,6 +88,9 @@ func (st *stream) prepare(ctx context.Context, e *binlog.Event) error {
 	}
 	xa.group = st.group
 	xa.group.xa = nil
+	if st.read != nil {
+		xa.before = st.read.Clone()
+	}
 	st.prepared.all = append(st.prepared.all, xa)
 	st.prepared.bytes += xa.bytes
 	g := st.group
@@ -107,11 +110,8 @@ func (st *stream) decide(ctx context.Context, e *binlog.Event, s *binlog.Stateme
 		return st.finish(ctx, e)
 	}
 	if xa == nil && s.Kind == binlog.StatementXACommit {
-		return &sources.Stop{Stop: changelog.Stop{
-			Kind: changelog.StopGap, Position: FormatPosition(&st.at),
-			Detail: fmt.Sprintf("at %s an XA transaction is committed that was prepared before the place from which the binlog was read", st.at.place()),
-			Remedy: st.remedy,
-		}}
+		// It was prepared before the log's first place in the binlog.
+		st.guide.unread("an XA transaction was committed that had been prepared before capture began")
 	}
 	if xa != nil {
 		if s.Kind == binlog.StatementXACommit {
@@ -135,6 +135,14 @@ func (st *stream) replay(ctx context.Context, xa *xaTransaction) error {
 		}
 	}
 	return nil
+}
+
+// from is where a MariaDB server is read on for all of them to come again, nil when there are none.
+func (p *prepared) from() *binlog.MariaPos {
+	if len(p.all) == 0 {
+		return nil
+	}
+	return p.all[0].before
 }
 
 func (p *prepared) take(xid binlog.XID) *xaTransaction {

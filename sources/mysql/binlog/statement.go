@@ -64,7 +64,7 @@ type Statement struct {
 	Tables []TableChange
 	// Columns are those that an ALTER TABLE renames, in its order. CHANGE that keeps the name is not among them.
 	Columns []ColumnRename
-	// Schema is the database that is created or dropped.
+	// Schema is the database that is created or dropped, and of a statement that changes rows the current one, if the caller knows it.
 	Schema string
 	// Replace says that what is created replaces one of the same name that may exist (CREATE OR REPLACE).
 	Replace bool
