@@ -21,6 +21,8 @@ type relation struct {
 	decode      *value.Decoder
 	width       int
 	jsonColumns int
+	// defaults is a packed row of the columns' defaults, nil when nobody has asked for them.
+	defaults []byte
 }
 
 // tableMap finds the table of the row events that follow.
@@ -145,6 +147,13 @@ func (st *stream) change(rows *binlog.Rows, r *relation, present []byte) error {
 	switch rows.Kind {
 	case binlog.RowsWrite:
 		st.row.Op, st.row.After = changelog.OpCreate, st.after
+		if imageOf(present, r.width) != changelog.ImageFull {
+			whole, err := st.guide.withDefaults(r, st.document[:0], st.after)
+			if err != nil {
+				return err
+			}
+			st.document, st.row.After = whole, whole
+		}
 	case binlog.RowsUpdate:
 		st.row.Op, st.row.Before, st.row.After = changelog.OpUpdate, st.before, st.after
 		st.row.Image = imageOf(rows.Before, r.width)

@@ -38,6 +38,10 @@ type guide interface {
 	rows(s *binlog.Statement, text []byte) error
 	// unread says that captured tables, nobody knows which, were changed by what is not read, within the open transaction.
 	unread(why string)
+	// idle is called when the server has nothing to send. What it finds out is committed.
+	idle(ctx context.Context) error
+	// withDefaults completes a new row that lacks columns.
+	withDefaults(r *relation, dst, packed []byte) ([]byte, error)
 	// boundary is called between transactions. It reports whether tables must be resolved anew.
 	boundary(ctx context.Context, at *Position) (anew bool, err error)
 }
@@ -266,7 +270,17 @@ func (st *stream) heartbeat(ctx context.Context, h binlog.Heartbeat) error {
 	if err := st.passed(ctx); err != nil {
 		return err
 	}
-	return st.tick(ctx, changelog.Micros(st.sourceTime.Load()))
+	now := changelog.Micros(st.sourceTime.Load())
+	if now == 0 {
+		return nil
+	}
+	if err := st.guide.idle(ctx); err != nil {
+		return st.named(err)
+	}
+	if _, err := st.out.Commit(ctx, sources.Commit{Position: FormatPosition(&st.at), Time: now}); err != nil {
+		return err
+	}
+	return st.tick(ctx, now)
 }
 
 // tick records how far the stream has come, at most once a second.

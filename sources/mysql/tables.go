@@ -39,6 +39,10 @@ type tracked struct {
 	// columns are those of the catalogue, for servers that leave their names out of the binlog.
 	columns []value.Column
 	number  uint32
+	// altered says that statements have altered the table since the newest version was described, and renamed the columns that they
+	// gave other names, in order. The next TABLE_MAP tells what has become of the table: the catalogue may be ahead of the stream.
+	altered bool
+	renamed []binlog.ColumnRename
 }
 
 // load takes the tables from the log.
@@ -78,7 +82,7 @@ func (g *tables) resolve(ctx context.Context, d *described) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, err := g.version(info, tr, nil)
+	next, err := g.version(info, tr, tr.renamed)
 	if err != nil {
 		return nil, err
 	}
@@ -224,6 +228,7 @@ func (g *tables) adopt(ctx context.Context, tr *tracked, info *tableInfo, next *
 		}
 	}
 	tr.table = g.w.Register(next)
+	tr.altered, tr.renamed = false, nil
 	switch {
 	case before == nil:
 		g.w.TableState(changelog.TableState{Table: tr.table.ID, State: changelog.TableEmpty})
@@ -249,7 +254,7 @@ func (g *tables) statement(ctx context.Context, s *binlog.Statement, text []byte
 		return g.dropDatabase(s.Schema), nil
 	}
 	if s.Unsure {
-		return g.refreshAll(ctx, "a statement that cannot be read: "+shorten(text))
+		return g.refreshAll("a statement that cannot be read: " + shorten(text))
 	}
 	for i := range s.Tables {
 		change := &s.Tables[i]
@@ -405,11 +410,24 @@ func (g *tables) alter(ctx context.Context, name tableName, s *binlog.Statement,
 	if s.MovesRows {
 		g.rewritten(tr, "partitions were changed, whose rows are not in the binlog")
 	}
-	return true, g.refresh(ctx, name, tr, s.Columns)
+	tr.altered, tr.renamed = true, append(tr.renamed, s.Columns...)
+	return true, nil
 }
 
-// refresh looks whether the table's columns have changed. The catalogue may be later than the stream: what the next TABLE_MAP says
-// then makes another version.
+// idle implements guide: nothing is on its way, so that the catalogue is as the stream has left it.
+func (g *tables) idle(ctx context.Context) error {
+	for name, tr := range g.known {
+		if !tr.altered || tr.table == nil {
+			continue
+		}
+		if err := g.refresh(ctx, name, tr, tr.renamed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refresh looks in the catalogue whether the table's columns have changed.
 func (g *tables) refresh(ctx context.Context, name tableName, tr *tracked, renamed []binlog.ColumnRename) error {
 	info, ok, err := g.c.table(name.schema, name.name)
 	if err != nil || !ok {
@@ -423,16 +441,15 @@ func (g *tables) refresh(ctx context.Context, name tableName, tr *tracked, renam
 	return g.adopt(ctx, tr, &info, next)
 }
 
-// refreshAll looks at every captured table.
-func (g *tables) refreshAll(ctx context.Context, why string) (bool, error) {
-	for name, tr := range g.known {
+// refreshAll has every captured table looked at.
+func (g *tables) refreshAll(why string) (bool, error) {
+	for _, tr := range g.known {
 		if tr.table == nil {
 			continue
 		}
-		if err := g.refresh(ctx, name, tr, nil); err != nil {
-			return false, fmt.Errorf("after %s: %w", why, err)
-		}
+		tr.altered = true
 	}
+	g.s.log.Warn("what has become of the tables will be told by their next changes", "after", why)
 	return true, nil
 }
 

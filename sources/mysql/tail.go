@@ -89,3 +89,7 @@ func (g *tailGuide) rows(*binlog.Statement, []byte) error { return nil }
 func (g *tailGuide) unread(string) {}
 
 func (g *tailGuide) boundary(context.Context, *Position) (bool, error) { return false, nil }
+
+func (g *tailGuide) withDefaults(_ *relation, _, packed []byte) ([]byte, error) { return packed, nil }
+
+func (g *tailGuide) idle(context.Context) error { return nil }
