@@ -64,7 +64,7 @@ func openPostgres(spec *config.Source, info *changelog.SourceInfo, logID [16]byt
 
 func openMySQL(spec *config.Source, _ *changelog.SourceInfo, logID [16]byte, logger *slog.Logger) (sources.Database, error) {
 	return mysql.New(mysql.Options{
-		DSN: string(spec.DSN), Password: mysql.Secret(spec.Password), Name: spec.Name, Tables: spec.Tables, CopyReaders: spec.CopyReaders,
+		DSN: string(spec.DSN), Password: spec.Password, Name: spec.Name, Tables: spec.Tables, CopyReaders: spec.CopyReaders,
 		CopyRowsPerSecond: spec.CopyRowsPerSecond, ServerID: spec.ServerID, LogID: logID, Logger: logger,
 	})
 }

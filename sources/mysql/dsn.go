@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"cdc/sources"
 )
 
 const (
@@ -25,7 +27,7 @@ type dsn struct {
 	network, address string // "tcp" and host:port, or "unix" and a path
 	host             string // for TLS and messages
 	user, database   string
-	password         Secret
+	password         sources.Secret
 	tls              *tls.Config // nil: plaintext
 	timeout          time.Duration
 	warnings         []string
@@ -110,7 +112,7 @@ func (p dsnParts) dsn(o Options) (*dsn, error) {
 	if d.user == "" {
 		return nil, errors.New("no user is named: want mysql://user@host:port/database")
 	}
-	d.password = cmp.Or(o.Password, Secret(password))
+	d.password = cmp.Or(o.Password, sources.Secret(password))
 	port := portDefault
 	if p.port != "" {
 		n, err := strconv.ParseUint(p.port, 10, 16)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cdc/sources"
 )
 
 func TestPartsOfADSN(t *testing.T) {
@@ -131,8 +133,8 @@ func TestTLSIsVerifiedUnlessTheServerIsLocalOrTheUserSaysOtherwise(t *testing.T)
 const secretWord = "hunter2"
 
 func TestSecretsAreNeverPrinted(t *testing.T) {
-	s := Secret(secretWord)
-	encoded, err := json.Marshal(struct{ P Secret }{s})
+	s := sources.Secret(secretWord)
+	encoded, err := json.Marshal(struct{ P sources.Secret }{s})
 	if err != nil {
 		t.Fatal(err)
 	}

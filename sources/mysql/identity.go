@@ -130,49 +130,47 @@ func (s *Source) checkMariaState(c *session, w *sources.Writer, at *Position) er
 }
 
 func (s *Source) checkMariaPlace(c *session, at *Position) error {
-	files, err := c.binlogFiles()
+	here, err := s.hasPlace(c, at)
+	if err != nil || !here {
+		return err // purged: whether what follows is there, the server says when it is asked for it
+	}
+	text, ok, err := c.gtidAt(at.File, at.Offset)
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		if f.name != at.File {
-			continue
-		}
-		if f.bytes < at.Offset {
-			return s.stop(changelog.StopDiverged, at, fmt.Sprintf("the server's %s ends at %d, the log was at %s: its binlog was reset, or its last writes were lost in a crash",
-				f.name, f.bytes, at.place()))
-		}
-		text, ok, err := c.gtidAt(at.File, at.Offset)
-		if err != nil {
-			return err
-		}
-		there, err := binlog.ParseMariaPos(text)
-		if err != nil {
-			return err
-		}
-		if !ok || !there.Equal(at.Maria) {
-			return s.stop(changelog.StopDiverged, at, fmt.Sprintf("at %s the server has GTID %q, the log %q: its binlog was reset", at.place(), text, at.Maria))
-		}
-		return nil
+	there, err := binlog.ParseMariaPos(text)
+	if err != nil {
+		return err
 	}
-	return nil // purged: whether what follows is there, the server says when it is asked for it
+	if !ok || !there.Equal(at.Maria) {
+		return s.stop(changelog.StopDiverged, at, fmt.Sprintf("at %s the server has GTID %q, the log %q: its binlog was reset", at.place(), text, at.Maria))
+	}
+	return nil
 }
 
 // checkFile makes sure that the place is there. A file that was reset has the same name.
 func (s *Source) checkFile(c *session, at *Position) error {
+	here, err := s.hasPlace(c, at)
+	if err == nil && !here {
+		err = s.stop(changelog.StopGap, at, fmt.Sprintf("the server does not have binlog %s any more, where the log ends", at.File))
+	}
+	return err
+}
+
+// hasPlace reports whether the server still has the file of the place. A file that ends before it is a stop.
+func (s *Source) hasPlace(c *session, at *Position) (bool, error) {
 	files, err := c.binlogFiles()
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, f := range files {
-		if f.name != at.File {
-			continue
-		}
-		if f.bytes < at.Offset {
-			return s.stop(changelog.StopDiverged, at, fmt.Sprintf("the server's %s ends at %d, the log was at %s: its binlog was reset, or its last writes were lost in a crash",
+		if f.name == at.File && f.bytes < at.Offset {
+			err = s.stop(changelog.StopDiverged, at, fmt.Sprintf("the server's %s ends at %d, the log was at %s: its binlog was reset, or its last writes were lost in a crash",
 				f.name, f.bytes, at.place()))
 		}
-		return nil
+		if f.name == at.File {
+			return true, err
+		}
 	}
-	return s.stop(changelog.StopGap, at, fmt.Sprintf("the server does not have binlog %s any more, where the log ends", at.File))
+	return false, nil
 }

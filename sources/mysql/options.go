@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"cdc/sources"
 )
 
 // Defaults of Options.
@@ -22,7 +24,7 @@ type Options struct {
 	// DSN is mysql://user:password@host:port/database?tls=…; see docs/configuration.md.
 	DSN string
 	// Password replaces the DSN's when it is not empty.
-	Password Secret
+	Password sources.Secret
 	// Name is the source's name in the log.
 	Name string
 	// Tables are patterns of what is captured; none means every table of the DSN's database, or of all databases when it names

@@ -96,7 +96,7 @@ func (s *Source) classifyReply(reply *mysql.MyError) error {
 func (s *Source) redact(text string) string {
 	for _, secret := range []string{s.o.DSN, string(s.dsn.password)} {
 		if secret != "" {
-			text = strings.ReplaceAll(text, secret, redacted)
+			text = strings.ReplaceAll(text, secret, sources.Redacted)
 		}
 	}
 	return text
