@@ -149,7 +149,8 @@ func TestG2XAPreparedBeforeTheFirstCopy(t *testing.T) {
 }
 
 // Deletes and updates that the engine makes for a foreign key are changes like
-// others.
+// others. MariaDB does not write them into its binlog: such tables are left out
+// and reported, as nothing would tell what they lack.
 func TestG2ForeignKeyCascadesAreCaptured(t *testing.T) {
 	bothFlavours(t, func(t *testing.T, f testservers.Flavour) {
 		c := smallMySQLRig(t, testservers.SharedMySQL(t, f))
@@ -157,6 +158,14 @@ func TestG2ForeignKeyCascadesAreCaptured(t *testing.T) {
 CREATE TABLE gone (id int PRIMARY KEY, parent_id int, FOREIGN KEY (parent_id) REFERENCES parent (id) ON DELETE CASCADE);
 CREATE TABLE freed (id int PRIMARY KEY, parent_id int, FOREIGN KEY (parent_id) REFERENCES parent (id) ON DELETE SET NULL ON UPDATE CASCADE);
 INSERT INTO parent VALUES (1), (2), (3); INSERT INTO gone VALUES (1, 1), (2, 2); INSERT INTO freed VALUES (1, 1), (3, 3)`)
+		if f == testservers.FlavourMariaDB {
+			c.run()
+			until(t, "the tables to be reported", func() bool {
+				status := c.must("status", "--json")
+				return strings.Contains(status, "gone: the rows that its foreign key") && strings.Contains(status, "freed: the rows that its foreign key")
+			})
+			return
+		}
 		streamed(t, c, "DELETE FROM parent WHERE id = 1; UPDATE parent SET id = 30 WHERE id = 3")
 	})
 }

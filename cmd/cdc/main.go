@@ -6,12 +6,14 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
 )
 
@@ -72,8 +74,12 @@ func usageError(err error) error {
 		}
 	}
 	what := strings.ReplaceAll(err.Error(), `one of "",`, "one of ") // an empty value is how a flag is not given
-	return &exit.Error{Code: exit.Usage, What: what, Remedy: remedy, Err: err}
+	what = dsnWord.ReplaceAllStringFunc(what, func(dsn string) string { return config.DSN(dsn).String() })
+	return &exit.Error{Code: exit.Usage, What: what, Remedy: remedy, Err: errors.New(what)}
 }
+
+// dsnWord finds DSNs in messages of the command line, which repeat what they do not understand.
+var dsnWord = regexp.MustCompile(`[A-Za-z]+://\S+`)
 
 // wantsJSON finds out whether errors are to be JSON, for those of the command line itself.
 func wantsJSON(args []string) bool {

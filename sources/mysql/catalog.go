@@ -27,6 +27,8 @@ type tableInfo struct {
 	key        []string
 	index      string
 	descending []bool
+	// cascade is a foreign key that changes rows without a word in the binlog, empty when there is none.
+	cascade string
 	// rows and rowBytes are estimates.
 	rows, rowBytes int64
 
@@ -56,6 +58,8 @@ func (t *tableInfo) obstacle() string {
 		return t.err.Error()
 	case t.hidden:
 		return "a unique index over a long column gives it a hidden column, which nobody can read"
+	case t.cascade != "":
+		return "the rows that its foreign key " + t.cascade + " changes by CASCADE or SET NULL are not in the server's binlog"
 	case len(t.unreadable) > 0:
 		return "the account may not read " + strings.Join(t.unreadable, ", ")
 	}

@@ -43,6 +43,9 @@ func (d *description) read(where string) error {
 	if err := d.readIndexes(where); err != nil {
 		return fmt.Errorf("read indexes: %w", err)
 	}
+	if err := d.readForeignKeys(where); err != nil {
+		return fmt.Errorf("read foreign keys: %w", err)
+	}
 	documents, err := d.readDocuments(where)
 	if err != nil {
 		return fmt.Errorf("read check constraints: %w", err)
@@ -86,6 +89,26 @@ func (d *description) readIndexes(where string) error {
 		at.whole = at.whole && !r[2].null && r[3].s == "1"
 		at.ordered = at.ordered && r[5].s == "1" && r[6].s == "1"
 		d.indexes[t] = all
+	}
+	return err
+}
+
+// cascadesLogged is the first version of MySQL that has in its binlog the rows that a foreign key changes. MariaDB's has them in none.
+const cascadesLogged version = 9_06_00
+
+// readForeignKeys finds the tables of which rows are changed by foreign keys without a word in the binlog.
+func (d *description) readForeignKeys(where string) error {
+	if v, err := parseVersion(d.conn.GetServerVersion()); err == nil && !d.maria && v >= cascadesLogged {
+		return nil
+	}
+	const silent = "('CASCADE', 'SET NULL', 'SET DEFAULT')"
+	where = strings.Replace(where, "TABLE_SCHEMA", "CONSTRAINT_SCHEMA", 1)
+	rows, err := d.query("SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE " + where +
+		" AND (DELETE_RULE IN " + silent + " OR UPDATE_RULE IN " + silent + ")")
+	for _, r := range rows {
+		if t := d.place[d.fold(r[0].s)]; t != nil {
+			t.cascade = r[1].s
+		}
 	}
 	return err
 }

@@ -434,6 +434,12 @@ func (g *tables) refresh(ctx context.Context, name tableName, tr *tracked, renam
 		return err
 	}
 	tr.columns = info.columns
+	if why := info.obstacle(); why != "" {
+		g.s.log.Warn("table is not captured any more", "table", tr.table.FullName(), "reason", why)
+		g.w.TableState(changelog.TableState{Table: tr.table.ID, State: changelog.TableUntracked, Detail: why})
+		delete(g.known, name)
+		return nil
+	}
 	next, err := g.version(&info, tr, renamed)
 	if err != nil {
 		return err
