@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,11 +61,15 @@ func (r *rig) sql(statements ...string) {
 	r.open.Do(statements...)
 }
 
-// again opens the session anew.
+// again opens the session anew, and waits until the server has ended the one before.
 func (r *rig) again() {
 	r.Helper()
+	id := strconv.FormatUint(uint64(r.open.s.ID()), 10)
 	r.open.s.Close()
 	r.open = r.session()
+	for r.open.ask("SELECT count(*) FROM information_schema.processlist WHERE id = "+id) != "0" {
+		runtime.Gosched()
+	}
 }
 
 // testSession is a session of the superuser that stays open. It is for one goroutine.

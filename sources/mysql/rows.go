@@ -67,7 +67,7 @@ func (st *stream) rows(ctx context.Context, e binlog.Event) error {
 	if err != nil {
 		return st.corrupt(err)
 	}
-	if rows.Table == binlog.DummyTable || st.group.skip {
+	if rows.Table == binlog.DummyTable || st.group.skip || !st.nextPart() {
 		return nil
 	}
 	r := st.relations[rows.Table]
@@ -77,6 +77,7 @@ func (st *stream) rows(ctx context.Context, e binlog.Event) error {
 	if r.table == nil {
 		return nil
 	}
+	st.group.parts.last = st.group.parts.n
 	if err := st.images(&rows, r); err != nil {
 		var stop *sources.Stop
 		if errors.Is(err, binlog.ErrMalformed) || errors.Is(err, value.ErrImage) || errors.Is(err, value.ErrCharset) || errors.Is(err, value.ErrUnsupported) {
@@ -142,7 +143,6 @@ func (st *stream) patch(column int, old []byte) (changed []byte, ok bool, err er
 
 // change hands one row over.
 func (st *stream) change(rows *binlog.Rows, r *relation, present []byte) error {
-	st.group.changed = true
 	st.row = sources.Row{Table: r.table}
 	switch rows.Kind {
 	case binlog.RowsWrite:

@@ -39,6 +39,9 @@ type Source struct {
 	// without a key wait to be copied.
 	copying, whole atomic.Bool
 
+	// undone are the parts of transactions that were undone, as streams before have found.
+	undone map[groupName][]span
+
 	mu        sync.Mutex // guards all below
 	progress  sources.Progress
 	estimates map[tableName]int64 // rows, as the server thinks
@@ -60,7 +63,7 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{o: o, dsn: d, patterns: patterns, log: o.Logger.With("source", o.Name)}
+	s := &Source{o: o, dsn: d, patterns: patterns, log: o.Logger.With("source", o.Name), undone: map[groupName][]span{}}
 	s.copying.Store(true)
 	s.progress = sources.Progress{Phase: sources.PhaseConnecting, LagBytes: -1, HeldBytes: -1}
 	return s, nil
@@ -297,7 +300,7 @@ func (s *Source) follow(ctx context.Context, c *session, w *sources.Writer, srv 
 	defer f.close()
 	st := &stream{
 		feed: f, out: w, guide: g, remedy: s.resolveRemedy(), at: *at, sourceTime: &atomic.Int64{}, checksum: binlog.ChecksumDetect,
-		relations: map[uint64]*relation{}, byName: map[tableName]*relation{},
+		relations: map[uint64]*relation{}, byName: map[tableName]*relation{}, undone: s.undone,
 	}
 	st.ticks.due(time.Now()) // the first tick is a second away: at its start the stream has told nothing new
 	s.report(func(p *sources.Progress) { p.Phase = sources.PhaseStreaming })

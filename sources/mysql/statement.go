@@ -2,9 +2,7 @@ package mysql
 
 import (
 	"context"
-	"fmt"
 
-	"cdc/changelog"
 	"cdc/sources"
 	"cdc/sources/mysql/binlog"
 )
@@ -33,17 +31,17 @@ func (st *stream) query(ctx context.Context, e binlog.Event) error {
 			return err
 		}
 		return st.finish(ctx, &e)
-	case binlog.StatementSavepoint, binlog.StatementXAEnd:
+	case binlog.StatementSavepoint:
+		st.savepoint(s.Savepoint)
+		return nil
+	case binlog.StatementXAEnd:
 		return nil
 	case binlog.StatementXAStart, binlog.StatementXAPrepare, binlog.StatementXACommit, binlog.StatementXARollback:
 		return st.xaStatement(ctx, &e, &s)
 	case binlog.StatementRollbackTo:
-		if !st.group.changed {
-			return nil // whatever is taken back, it is nothing of ours
-		}
-		return st.unreadable(&s, q.Text, "changes of tables without transactions among some that were rolled back to a savepoint")
+		return st.rollbackTo(&s, q.Text)
 	}
-	if st.group.skip {
+	if st.group.skip || st.group.void {
 		return st.endStatement(ctx, &e, &s)
 	}
 	if s.Kind == binlog.StatementRows || s.Kind == binlog.StatementCreateSelect || s.Kind == binlog.StatementUnknown {
@@ -78,14 +76,6 @@ func (st *stream) endStatement(ctx context.Context, e *binlog.Event, s *binlog.S
 		return nil // within a transaction, whose commit follows
 	}
 	return st.finish(ctx, e)
-}
-
-// unreadable stops at a statement whose changes are not in the binlog as rows.
-func (st *stream) unreadable(s *binlog.Statement, sql []byte, why string) error {
-	return &sources.Stop{Stop: changelog.Stop{
-		Kind: changelog.StopSchema, Position: FormatPosition(&st.at),
-		Detail: fmt.Sprintf("at %s the binlog holds %s: %s", st.at.place(), why, shorten(sql)), Remedy: st.remedy,
-	}}
 }
 
 // named gives a stop of the guide its position.

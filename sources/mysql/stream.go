@@ -78,6 +78,8 @@ type stream struct {
 	relations map[uint64]*relation
 	byName    map[tableName]*relation
 	prepared  prepared
+	// undone has the groups of which parts were undone; nil where they cannot be read again.
+	undone map[groupName][]span
 	// read is the last transaction of each domain of a MariaDB server that has come on this connection, handled before or not.
 	read *binlog.MariaPos
 
@@ -94,16 +96,16 @@ type group struct {
 	maria binlog.MariaGTID
 	// open says that rows may come, until a commit.
 	open bool
-	// skip says that the log has it already.
-	skip bool
+	// skip says that the log has it already, void that it has no effect.
+	skip, void bool
 	// alone says that the next statement is all of it (MariaDB).
 	alone bool
-	// changed says that it has brought rows of captured tables.
-	changed bool
 	// committed is when, in µs since 1970; 0 when only the header of the last event says so.
 	committed changelog.Micros
 	// xa is set between XA START and the end of the preparation: the events of its rows are kept.
 	xa *xaTransaction
+	// parts are for what is undone within the group.
+	parts parts
 }
 
 type tableName struct{ schema, name string }
@@ -320,9 +322,8 @@ func (st *stream) mariaGTID(e binlog.Event) error {
 	if st.read == nil && st.at.Flavour == FlavourMariaDB {
 		st.read = st.at.readFrom().Clone()
 	}
-	if g.Extra&(binlog.MariaStartAlter|binlog.MariaRollbackAlter) != 0 {
-		st.group.skip = true // the statement takes effect with its second part, if at all
-	}
+	// The statement takes effect with its second part, if at all.
+	st.group.void = g.Extra&(binlog.MariaStartAlter|binlog.MariaRollbackAlter) != 0
 	if g.Flags&binlog.MariaPreparedXA != 0 {
 		st.group.xa = &xaTransaction{xid: cloneXID(g.XID)}
 	}
@@ -358,13 +359,18 @@ func (st *stream) deliver(ctx context.Context, e *binlog.Event) error {
 	if committed == 0 {
 		committed = changelog.Micros(e.Timestamp) * 1_000_000
 	}
+	if g.parts.again {
+		return st.readAgain()
+	}
 	st.out.SourceTime(changelog.Micros(st.sourceTime.Load()))
 	n, err := st.out.Commit(ctx, sources.Commit{Position: FormatPosition(&st.at), XID: g.number(), Time: committed})
+	skipped := g.skip
 	*g = group{}
 	if err != nil {
 		return err
 	}
-	if err := st.passed(ctx); err != nil || n != 0 {
+	// What is read once more lies before the place that the log has come to.
+	if err := st.passed(ctx); err != nil || n != 0 || skipped {
 		return err
 	}
 	return st.tick(ctx, committed)

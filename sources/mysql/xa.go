@@ -31,7 +31,6 @@ type prepared struct {
 // keepXA keeps a row event of an XA transaction.
 func (st *stream) keepXA(e *binlog.Event) error {
 	xa := st.group.xa
-	st.group.changed = true // perhaps
 	if st.prepared.bytes+xa.bytes+len(e.Body) > preparedBytesMax {
 		return st.corrupt(fmt.Errorf("XA transactions that are prepared hold more than %d MiB of changes; commit or roll them back, and resolve the source", preparedBytesMax>>20))
 	}
