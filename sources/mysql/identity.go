@@ -142,6 +142,13 @@ func (s *Source) checkMariaPlace(c *session, at *Position) error {
 	if err != nil {
 		return err
 	}
+	if !ok {
+		// The server cannot read on in a file that holds an event larger than its max_allowed_packet, and says the same of a place
+		// that is none.
+		if ok, err = c.isBoundary(at.place()); err != nil || ok {
+			return err
+		}
+	}
 	if !ok || !there.Equal(at.Maria) {
 		return s.stop(changelog.StopDiverged, at, fmt.Sprintf("at %s the server has GTID %q, the log %q: its binlog was reset", at.place(), text, at.Maria))
 	}

@@ -259,14 +259,23 @@ func (c *session) gtidCurrentPos() (string, error) { return c.gtids("@@GLOBAL.gt
 // gtidBinlogState is the last GTID of each domain and server in MariaDB's binlog.
 func (c *session) gtidBinlogState() (string, error) { return c.gtids("@@GLOBAL.gtid_binlog_state") }
 
-// gtidAt is MariaDB's gtid_binlog_pos as it was at a place of the binlog; ok is false when there is no such place. The server reads
-// the file up to there.
+// gtidAt is MariaDB's gtid_binlog_pos as it was at a place of the binlog; ok is false when there is no such place, or the server
+// cannot read the file up to there: an event is larger than its max_allowed_packet.
 func (c *session) gtidAt(file string, pos uint64) (gtids string, ok bool, err error) {
 	r, err := c.one(fmt.Sprintf("SELECT BINLOG_GTID_POS(%s, %d)", quoteText(file), pos))
 	if err != nil {
 		return "", false, fmt.Errorf("ask for the GTIDs at a place of the binlog: %w", err)
 	}
 	return withoutBreaks(r[0].s), !r[0].null, nil
+}
+
+// isBoundary reports whether an event of the binlog begins at the place, or the binlog ends there.
+func (c *session) isBoundary(at place) (bool, error) {
+	_, err := c.query(fmt.Sprintf("SHOW BINLOG EVENTS IN %s FROM %d LIMIT 1", quoteText(at.file), at.offset))
+	if codeOf(err) == mysql.ER_ERROR_WHEN_EXECUTING_COMMAND {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (c *session) gtids(expression string) (string, error) {

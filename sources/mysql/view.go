@@ -33,6 +33,9 @@ type viewer struct {
 	// settling is a place of the binlog that had been sent at a time.
 	settling place
 	since    time.Time
+	// after is a place of MariaDB's binlog before which everything is that afterOf had handled.
+	after   place
+	afterOf *Position
 }
 
 // openViewer connects.
@@ -155,19 +158,19 @@ func (v *viewer) contains(at place, from *Position) (bool, error) {
 	if from.File != "" {
 		return !from.place().after(at), nil
 	}
-	gtids, err := v.mariaAt(at)
-	return err == nil && from.Maria.IsSubset(gtids), err
-}
-
-func (v *viewer) mariaAt(at place) (*binlog.MariaPos, error) {
-	text, ok, err := v.gtidAt(at.file, at.offset)
-	if err != nil {
-		return nil, err
+	if v.afterOf != from {
+		// The server reads the GTIDs before the place.
+		file, offset, text, err := v.binlogEnd()
+		if err != nil {
+			return false, err
+		}
+		gtids, err := binlog.ParseMariaPos(text)
+		if err != nil || !from.Maria.IsSubset(gtids) {
+			return false, err
+		}
+		v.after, v.afterOf = place{file, offset}, from
 	}
-	if !ok {
-		return nil, fmt.Errorf("the server does not know the place %s of its binlog", at)
-	}
-	return binlog.ParseMariaPos(text)
+	return !v.after.after(at), nil
 }
 
 // await asks again and again.
@@ -253,12 +256,7 @@ func (p *Position) holds(o *Position) bool {
 // try opens a view and gives its place, nil when it has none that we know.
 func (e *exactView) try(ctx context.Context) (*Position, error) {
 	if e.is.flavour == flavourMariaDB {
-		at, err := e.snapshot()
-		if err != nil {
-			return nil, err
-		}
-		gtids, err := e.mariaAt(at)
-		return &Position{Flavour: FlavourMariaDB, File: at.file, Offset: at.offset, Maria: gtids}, err
+		return e.tryMaria()
 	}
 	before, err := e.end()
 	if err != nil {
@@ -280,6 +278,35 @@ func (e *exactView) try(ctx context.Context) (*Position, error) {
 		return nil, e.exec("COMMIT")
 	}
 	return p, nil
+}
+
+// tryMaria opens a view of MariaDB, which tells its place, and asks for the GTIDs there. The server cannot read on in a file that
+// holds an event larger than its max_allowed_packet; then they are known when the binlog did not grow meanwhile.
+func (e *exactView) tryMaria() (*Position, error) {
+	_, _, before, err := e.binlogEnd()
+	if err != nil {
+		return nil, err
+	}
+	at, err := e.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	text, ok, err := e.gtidAt(at.file, at.offset)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		file, offset, after, err := e.binlogEnd()
+		if err != nil {
+			return nil, err
+		}
+		if before != after || at != (place{file, offset}) {
+			return nil, e.exec("COMMIT")
+		}
+		text = after
+	}
+	gtids, err := binlog.ParseMariaPos(text)
+	return &Position{Flavour: FlavourMariaDB, File: at.file, Offset: at.offset, Maria: gtids}, err
 }
 
 // quiet reports whether all transactions before the place can be seen, and notes their GTIDs. A transaction's GTID has an owner from
