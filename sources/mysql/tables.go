@@ -290,7 +290,7 @@ func (g *tables) create(ctx context.Context, name tableName, replace bool) (bool
 	if !g.s.wants(name) {
 		return false, nil
 	}
-	info, ok, err := g.c.table(name.schema, name.name)
+	info, ok, err := g.made(name)
 	if err != nil {
 		return false, err
 	}
@@ -374,9 +374,19 @@ func (g *tables) rename(ctx context.Context, from, to tableName) (bool, error) {
 	return true, nil
 }
 
+// made asks the catalogue for a table that a statement has just made or named. A MySQL server sends the statement when it is in the
+// binlog, which is before the catalogue has it; the table's lock is held until then.
+func (g *tables) made(name tableName) (tableInfo, bool, error) {
+	err := g.c.exec("SELECT 1 FROM " + quoteName(name.schema) + "." + quoteName(name.name) + " LIMIT 0")
+	if err != nil && codeOf(err) == 0 {
+		return tableInfo{}, false, err
+	}
+	return g.c.table(name.schema, name.name) // which says better what may be wrong with it
+}
+
 // late begins to capture a table that has rows already.
 func (g *tables) late(ctx context.Context, name tableName, why string) error {
-	info, ok, err := g.c.table(name.schema, name.name)
+	info, ok, err := g.made(name)
 	if err != nil || !ok || info.obstacle() != "" {
 		return err
 	}
