@@ -174,7 +174,7 @@ INSERT INTO parent VALUES (1), (2), (3); INSERT INTO gone VALUES (1, 1), (2, 2);
 // part.
 func TestStatementsOfEveryKind(t *testing.T) {
 	bothFlavours(t, func(t *testing.T, f testservers.Flavour) {
-		c := smallMySQLRig(t, testservers.SharedMySQL(t, f))
+		c := smallMySQLRig(t, testservers.StartMySQLFor(t, testservers.MySQLOptions{Flavour: f, Name: "statements"}))
 		c.appSQL("CREATE TABLE pair (id int PRIMARY KEY, other int NOT NULL, v int, UNIQUE KEY (other)); CREATE TABLE plain (id int PRIMARY KEY, v int) ENGINE = MyISAM; CREATE TABLE nokey (a int, b text)")
 		c.catchUp()
 		c.appSQL(`INSERT INTO pair VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); REPLACE INTO pair VALUES (1, 2, 10); REPLACE INTO pair VALUES (9, 3, 11);

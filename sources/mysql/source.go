@@ -213,6 +213,9 @@ func (s *Source) begin(ctx context.Context, c *session, w *sources.Writer, srv s
 	if err != nil {
 		return err
 	}
+	if err := s.checkPatterns(c); err != nil {
+		return err
+	}
 	found, err := s.captureable(c)
 	if err != nil {
 		return err
@@ -242,6 +245,27 @@ func (s *Source) earlier(w *sources.Writer, t *tableInfo) *schema.Table {
 	for _, known := range w.Log().Catalog().TablesAt(newest) {
 		if known.Table.Source == s.o.Name && known.Table.Schema == t.schema && known.Table.Name == t.name {
 			return known.Table
+		}
+	}
+	return nil
+}
+
+// checkPatterns makes sure that every pattern means something.
+func (s *Source) checkPatterns(c *session) error {
+	if len(s.patterns.All()) == 0 {
+		return nil
+	}
+	all, err := c.tables(func(tableName) bool { return true })
+	if err != nil {
+		return err
+	}
+	for _, p := range s.patterns.All() {
+		matches := func(t tableInfo) bool { return p.Matches(s.o.Name, t.schema, t.name) }
+		if !slices.ContainsFunc(all, matches) {
+			return &sources.Unfit{
+				Detail: fmt.Sprintf("pattern %q matches no table", p),
+				Remedy: "see the tables that the account may read with: SELECT table_schema, table_name FROM information_schema.tables",
+			}
 		}
 	}
 	return nil

@@ -39,10 +39,12 @@ type tracked struct {
 	// columns are those of the catalogue, for servers that leave their names out of the binlog.
 	columns []value.Column
 	number  uint32
-	// altered says that statements have altered the table since the newest version was described, and renamed the columns that they
-	// gave other names, in order. The next TABLE_MAP tells what has become of the table: the catalogue may be ahead of the stream.
+	// altered says that statements have altered the table since the newest version was described, and renamed the columns that each of
+	// them gave other names, in order. The next TABLE_MAP tells what has become of the table: the catalogue may be ahead of the stream.
 	altered bool
-	renamed []binlog.ColumnRename
+	renamed [][]binlog.ColumnRename
+	// drops and adds say that some of those statements dropped columns, or added some.
+	drops, adds bool
 }
 
 // load takes the tables from the log.
@@ -181,10 +183,12 @@ func hint(info *tableInfo, before *schema.Table) {
 }
 
 // version makes the table's version, with the numbers of the one before. renamed are columns that have got another name.
-func (g *tables) version(info *tableInfo, tr *tracked, renamed []binlog.ColumnRename) (*schema.Table, error) {
+func (g *tables) version(info *tableInfo, tr *tracked, renamed [][]binlog.ColumnRename) (*schema.Table, error) {
 	before := tr.table
-	if before != nil && len(renamed) > 0 {
-		before = renameColumns(before, renamed)
+	for _, statement := range renamed {
+		if before != nil {
+			before = renameColumns(before, statement)
+		}
 	}
 	next, err := info.version(g.s.o.Name, tr.number, before)
 	if err != nil {
@@ -202,7 +206,7 @@ func (g *tables) version(info *tableInfo, tr *tracked, renamed []binlog.ColumnRe
 	return next, nil
 }
 
-// renameColumns gives columns other names, all at once: two may exchange theirs.
+// renameColumns gives columns the names of one statement, all at once: two may exchange theirs.
 func renameColumns(t *schema.Table, renamed []binlog.ColumnRename) *schema.Table {
 	c := *t
 	c.Columns = slices.Clone(t.Columns)
@@ -228,7 +232,7 @@ func (g *tables) adopt(ctx context.Context, tr *tracked, info *tableInfo, next *
 		}
 	}
 	tr.table = g.w.Register(next)
-	tr.altered, tr.renamed = false, nil
+	tr.altered, tr.renamed, tr.drops, tr.adds = false, nil, false, false
 	switch {
 	case before == nil:
 		g.w.TableState(changelog.TableState{Table: tr.table.ID, State: changelog.TableEmpty})
@@ -270,7 +274,7 @@ func (g *tables) statement(ctx context.Context, s *binlog.Statement, text []byte
 		case binlog.StatementTruncateTable:
 			did, err = g.truncate(name)
 		case binlog.StatementAlterTable:
-			did, err = g.alter(ctx, name, s, change)
+			did, err = g.alter(ctx, name, s, change, text)
 		}
 		if err != nil {
 			return false, err
@@ -402,7 +406,7 @@ func (g *tables) late(ctx context.Context, name tableName, why string) error {
 	return nil
 }
 
-func (g *tables) alter(ctx context.Context, name tableName, s *binlog.Statement, change *binlog.TableChange) (bool, error) {
+func (g *tables) alter(ctx context.Context, name tableName, s *binlog.Statement, change *binlog.TableChange, text []byte) (bool, error) {
 	tr := g.known[name]
 	if tr == nil || tr.table == nil {
 		if change.To.Name != "" {
@@ -420,7 +424,12 @@ func (g *tables) alter(ctx context.Context, name tableName, s *binlog.Statement,
 	if s.MovesRows {
 		g.rewritten(tr, "partitions were changed, whose rows are not in the binlog")
 	}
-	tr.altered, tr.renamed = true, append(tr.renamed, s.Columns...)
+	tr.altered, tr.renamed = true, append(tr.renamed, s.Columns)
+	tr.drops, tr.adds = tr.drops || dropsColumn(text), tr.adds || addsColumn(text) || len(s.Columns) > 0
+	if tr.drops && tr.adds {
+		tr.drops, tr.adds = false, false
+		g.rewritten(tr, "columns were dropped and others added, and nothing tells one of the same name from the one before")
+	}
 	return true, nil
 }
 
@@ -438,7 +447,7 @@ func (g *tables) idle(ctx context.Context) error {
 }
 
 // refresh looks in the catalogue whether the table's columns have changed.
-func (g *tables) refresh(ctx context.Context, name tableName, tr *tracked, renamed []binlog.ColumnRename) error {
+func (g *tables) refresh(ctx context.Context, name tableName, tr *tracked, renamed [][]binlog.ColumnRename) error {
 	info, ok, err := g.c.table(name.schema, name.name)
 	if err != nil || !ok {
 		return err
