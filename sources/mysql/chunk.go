@@ -9,6 +9,7 @@ import (
 
 	"cdc/schema"
 	"cdc/sources"
+	"cdc/sources/mysql/binlog"
 	"cdc/sources/mysql/value"
 )
 
@@ -17,11 +18,26 @@ type chunkReader struct {
 	*viewer
 	// reached reports whether the stream has handled everything before a place of the binlog.
 	reached func(file string, offset uint64) bool
+	// rested reports whether the stream had handled these transactions when the server of MariaDB had last nothing to send.
+	rested func(*binlog.MariaPos) bool
 	// last is the table that was read last.
 	last *rangeReader
 }
 
 var _ sources.ChunkReader = (*chunkReader)(nil)
+
+// mariaEnd is what MariaDB's binlog holds by now, nil for MySQL. It stands beside the place: events that are no transactions, such as
+// the checkpoints behind a rotation, move the place of a view, and the stream may hear of them only with the next transaction.
+func (r *chunkReader) mariaEnd() (*binlog.MariaPos, error) {
+	if r.is.flavour != flavourMariaDB || r.rested == nil {
+		return nil, nil
+	}
+	text, err := r.gtidBinlogPos()
+	if err != nil {
+		return nil, err
+	}
+	return binlog.ParseMariaPos(text)
+}
 
 // openReader makes a reader of chunks.
 func (s *Source) openReader(ctx context.Context, reached func(file string, offset uint64) bool) (sources.ChunkReader, error) {
@@ -144,10 +160,14 @@ func (r *chunkReader) Fill(ctx context.Context, ch *sources.Chunk, bounds source
 	if err == nil && !table.info.snapshots() {
 		high, err = r.end() // what was read may be later than the view
 	}
-	if done := r.exec("COMMIT"); err == nil {
-		err = done
+	if ended := r.exec("COMMIT"); err == nil {
+		err = ended
 	}
-	filled.Reached = func() bool { return r.reached(high.file, high.offset) }
+	var done *binlog.MariaPos
+	if err == nil {
+		done, err = r.mariaEnd()
+	}
+	filled.Reached = func() bool { return r.reached(high.file, high.offset) || done != nil && r.rested(done) }
 	return filled, err
 }
 

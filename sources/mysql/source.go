@@ -355,7 +355,13 @@ func (s *Source) copier(w *sources.Writer, st *stream) *sources.Copier {
 	}
 	return &sources.Copier{
 		Writer: w, Readers: s.o.CopyReaders, Rows: copyRows, Throttle: limit.WaitN,
-		Open: func(ctx context.Context) (sources.ChunkReader, error) { return s.openReader(ctx, st.reached) },
+		Open: func(ctx context.Context) (sources.ChunkReader, error) {
+			reader, err := s.openReader(ctx, st.reached)
+			if r, ok := reader.(*chunkReader); ok && err == nil {
+				r.rested = st.hasRested
+			}
+			return reader, err
+		},
 		Appended: func(_ *schema.Table, rows int) {
 			s.report(func(p *sources.Progress) {
 				if p.Copy != nil {

@@ -65,6 +65,8 @@ type stream struct {
 	// at is what has been handled. It belongs to the stream's goroutine; handled is its place, for others.
 	at      Position
 	handled placeBox
+	// rested is what had been handled on MariaDB when it had last nothing to send.
+	rested atomic.Pointer[binlog.MariaPos]
 	// sourceTime is the server's own clock as last heard of, 0 when it is not known yet.
 	sourceTime *atomic.Int64
 	ticks      ticker
@@ -131,6 +133,12 @@ func (b *placeBox) get() place {
 // reached reports whether everything before the place has been handled.
 func (st *stream) reached(file string, offset uint64) bool {
 	return !place{file, offset}.after(st.handled.get())
+}
+
+// hasRested reports whether everything in the position had been handled when the server of MariaDB had last nothing to send.
+func (st *stream) hasRested(p *binlog.MariaPos) bool {
+	at := st.rested.Load()
+	return at != nil && p.IsSubset(at)
 }
 
 // run reads until the connection fails.
@@ -269,6 +277,9 @@ func (st *stream) heartbeat(ctx context.Context, h binlog.Heartbeat) error {
 		st.at.File = string(h.File)
 	}
 	st.at.Offset = h.Position
+	if st.at.Flavour == FlavourMariaDB {
+		st.rested.Store(st.at.Maria.Clone())
+	}
 	if err := st.passed(ctx); err != nil {
 		return err
 	}
