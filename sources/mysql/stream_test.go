@@ -90,7 +90,8 @@ func (g *freeGuide) rows(*binlog.Statement, []byte) error                       
 func (g *freeGuide) unread(string)                                              {}
 func (g *freeGuide) idle(context.Context) error                                 { return nil }
 func (g *freeGuide) withDefaults(_ *relation, _, packed []byte) ([]byte, error) { return packed, nil }
-func (g *freeGuide) boundary(context.Context, *Position) (bool, error)          { return false, nil }
+
+func (g *freeGuide) boundary(context.Context, *Position) (bool, error) { return false, nil }
 
 // counter counts what a stream gives out.
 type counter struct {
