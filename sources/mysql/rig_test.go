@@ -2,7 +2,9 @@ package mysql
 
 import (
 	"context"
+	"flag"
 	"log/slog"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -14,6 +16,16 @@ import (
 	"cdc/sources"
 	"cdc/sources/sourcetest"
 )
+
+// TestMain has more tests side by side than there are processors: they wait for servers most of the time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	const sideBySide = 8
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set(strconv.Itoa(sideBySide))
+	}
+	os.Exit(m.Run())
+}
 
 // rig captures a database of its own into a log of its own, as the account that capture needs and by way of a proxy.
 type rig struct {
@@ -158,10 +170,10 @@ func aloneMySQL(t testing.TB, f testservers.Flavour) *testservers.MySQL {
 	return a.m
 }
 
-// eachAlone runs a test on a server of each flavour that no other test uses.
+// eachAlone runs a test on a server of each flavour that no other test uses. Such tests follow one another, before those that are
+// parallel, so that none waits for a server in the place of another that could run.
 func eachAlone(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	t.Parallel()
 	for _, f := range testservers.Flavours {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()

