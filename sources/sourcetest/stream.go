@@ -2,6 +2,7 @@ package sourcetest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 
 	"cdc/changelog"
@@ -95,10 +96,10 @@ func testInterleaved(s *suite) {
 func testCuts(s *suite) {
 	w := newWriter(s, 50)
 	s.Run()
-	most := int64(2000)
+	most, random := int64(2000), rand.New(rand.NewPCG(w.rand.Uint64(), 0)) // of the link, which calls one at a time
 	s.driver.Link().CutAfter(func() int64 {
 		most += most / 10
-		return 100 + int64(w.rand.Uint64()%uint64(most))
+		return 100 + random.Int64N(most)
 	})
 	s.driver.Link().Cut()
 	for range 60 {
