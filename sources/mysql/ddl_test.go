@@ -33,6 +33,8 @@ var alterations = []alteration{
 	{name: "add_now", ddl: "ADD x datetime NOT NULL DEFAULT CURRENT_TIMESTAMP", again: true},
 	{name: "add_generated", ddl: "ADD x int GENERATED ALWAYS AS (n * 2) STORED", again: true},
 	{name: "drop_column", ddl: "DROP v"},
+	{name: "drop_and_add", ddl: "DROP v, ADD w varchar(20) DEFAULT 'new' AFTER id"},
+	{name: "drop_and_add_again", ddl: "DROP v, ADD v varchar(20) DEFAULT 'new' AFTER id", again: true},
 	{name: "rename_column", ddl: "RENAME COLUMN v TO w"},
 	{name: "change_column", ddl: "CHANGE v w varchar(20)"},
 	{name: "swap_columns", ddl: "RENAME COLUMN v TO w, RENAME COLUMN n TO v"},

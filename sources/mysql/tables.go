@@ -43,8 +43,8 @@ type tracked struct {
 	// them gave other names, in order. The next TABLE_MAP tells what has become of the table: the catalogue may be ahead of the stream.
 	altered bool
 	renamed [][]binlog.ColumnRename
-	// drops and adds say that some of those statements dropped columns, or added some.
-	drops, adds bool
+	// dropped and added are the columns that those statements dropped, and that they added or gave a name.
+	dropped, added []string
 }
 
 // load takes the tables from the log.
@@ -232,7 +232,7 @@ func (g *tables) adopt(ctx context.Context, tr *tracked, info *tableInfo, next *
 		}
 	}
 	tr.table = g.w.Register(next)
-	tr.altered, tr.renamed, tr.drops, tr.adds = false, nil, false, false
+	tr.altered, tr.renamed, tr.dropped, tr.added = false, nil, nil, nil
 	switch {
 	case before == nil:
 		g.w.TableState(changelog.TableState{Table: tr.table.ID, State: changelog.TableEmpty})
@@ -274,7 +274,7 @@ func (g *tables) statement(ctx context.Context, s *binlog.Statement, text []byte
 		case binlog.StatementTruncateTable:
 			did, err = g.truncate(name)
 		case binlog.StatementAlterTable:
-			did, err = g.alter(ctx, name, s, change, text)
+			did, err = g.alter(ctx, name, s, change)
 		}
 		if err != nil {
 			return false, err
@@ -406,7 +406,7 @@ func (g *tables) late(ctx context.Context, name tableName, why string) error {
 	return nil
 }
 
-func (g *tables) alter(ctx context.Context, name tableName, s *binlog.Statement, change *binlog.TableChange, text []byte) (bool, error) {
+func (g *tables) alter(ctx context.Context, name tableName, s *binlog.Statement, change *binlog.TableChange) (bool, error) {
 	tr := g.known[name]
 	if tr == nil || tr.table == nil {
 		if change.To.Name != "" {
@@ -425,12 +425,26 @@ func (g *tables) alter(ctx context.Context, name tableName, s *binlog.Statement,
 		g.rewritten(tr, "partitions were changed, whose rows are not in the binlog")
 	}
 	tr.altered, tr.renamed = true, append(tr.renamed, s.Columns)
-	tr.drops, tr.adds = tr.drops || dropsColumn(text), tr.adds || addsColumn(text) || len(s.Columns) > 0
-	if tr.drops && tr.adds {
-		tr.drops, tr.adds = false, false
-		g.rewritten(tr, "columns were dropped and others added, and nothing tells one of the same name from the one before")
+	tr.dropped, tr.added = append(tr.dropped, s.Dropped...), append(tr.added, s.Added...)
+	for _, r := range s.Columns {
+		tr.added = append(tr.added, r.To)
+	}
+	if name, again := tr.another(); again {
+		tr.dropped, tr.added = nil, nil
+		g.rewritten(tr, "column "+name+" was dropped and another one got its name")
 	}
 	return true, nil
+}
+
+// another finds a column that was dropped and whose name another one has got: nothing tells the two apart in a description.
+func (tr *tracked) another() (name string, found bool) {
+	i := slices.IndexFunc(tr.dropped, func(name string) bool {
+		return slices.ContainsFunc(tr.added, func(other string) bool { return strings.EqualFold(name, other) })
+	})
+	if i < 0 {
+		return "", false
+	}
+	return tr.dropped[i], true
 }
 
 // idle implements guide: nothing is on its way, so that the catalogue is as the stream has left it.

@@ -36,7 +36,7 @@ func (p *statementReader) alterTable() {
 	}
 }
 
-// action reads one of an ALTER TABLE's actions, as far as it gives something another name or moves rows.
+// action reads one of an ALTER TABLE's actions, as far as it adds or drops columns, gives something another name or moves rows.
 func (p *statementReader) action() {
 	switch {
 	case p.accept("RENAME"):
@@ -47,11 +47,12 @@ func (p *statementReader) action() {
 		p.columnRename(ColumnRename{p.name(), p.name()})
 	case p.acceptAny("DISCARD", "IMPORT"):
 		p.s.MovesRows = true
-	case p.acceptAny("TRUNCATE", "DROP"):
-		// SYSTEM may also be a column.
-		if p.accept("PARTITION") || p.accept("SYSTEM") && p.t.is("VERSIONING") {
-			p.s.MovesRows = true
-		}
+	case p.accept("TRUNCATE"):
+		p.s.MovesRows = p.s.MovesRows || p.accept("PARTITION")
+	case p.accept("DROP"):
+		p.dropAction()
+	case p.accept("ADD"):
+		p.addAction()
 	case p.accept("EXCHANGE"):
 		p.s.MovesRows = true
 		p.otherTable("WITH", "TABLE")
@@ -62,6 +63,47 @@ func (p *statementReader) action() {
 		} else if p.accept("TABLE") {
 			p.s.MovesRows = true
 			p.s.Tables = append(p.s.Tables, TableChange{Table: p.table()})
+		}
+	}
+}
+
+// dropAction reads what is dropped. Words that begin something else may be columns where they are not reserved.
+func (p *statementReader) dropAction() {
+	switch {
+	case p.accept("PARTITION"):
+		p.s.MovesRows = true
+	case p.acceptAny("INDEX", "KEY", "PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK"):
+	default:
+		p.accept("COLUMN")
+		p.ifExists()
+		system := p.t.is("SYSTEM")
+		name := p.name()
+		p.s.MovesRows = p.s.MovesRows || system && p.t.is("VERSIONING")
+		p.s.Dropped = append(p.s.Dropped, name)
+	}
+}
+
+// addAction reads the names of what is added: one column, or several within parentheses.
+func (p *statementReader) addAction() {
+	if p.acceptAny("INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", "PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK", "PARTITION") {
+		return
+	}
+	p.accept("COLUMN")
+	p.ifExists()
+	if !p.acceptSign('(') {
+		p.s.Added = append(p.s.Added, p.name())
+		return
+	}
+	p.s.Added = append(p.s.Added, p.name())
+	for depth := 1; depth > 0 && p.t.kind != tokenEnd; {
+		t := p.advance()
+		switch {
+		case t.isSign('('):
+			depth++
+		case t.isSign(')'):
+			depth--
+		case t.isSign(',') && depth == 1:
+			p.s.Added = append(p.s.Added, p.name())
 		}
 	}
 }

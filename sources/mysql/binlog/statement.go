@@ -64,6 +64,9 @@ type Statement struct {
 	Tables []TableChange
 	// Columns are those that an ALTER TABLE renames, in its order. CHANGE that keeps the name is not among them.
 	Columns []ColumnRename
+	// Dropped and Added are the columns that an ALTER TABLE drops and adds. A word that begins something else and is not reserved, such
+	// as PERIOD, counts as a column.
+	Dropped, Added []string
 	// Schema is the database that is created or dropped, and of a statement that changes rows the current one, if the caller knows it.
 	Schema string
 	// Replace says that what is created replaces one of the same name that may exist (CREATE OR REPLACE).

@@ -26,6 +26,12 @@ func (s *Statement) describe() string {
 	for _, c := range s.Columns {
 		fmt.Fprintf(b, " column %s to %s", c.From, c.To)
 	}
+	for _, c := range s.Dropped {
+		fmt.Fprintf(b, " drop %s", c)
+	}
+	for _, c := range s.Added {
+		fmt.Fprintf(b, " add %s", c)
+	}
 	if s.Schema != "" {
 		fmt.Fprintf(b, " schema %s", s.Schema)
 	}
@@ -133,6 +139,9 @@ func FuzzStatement(f *testing.F) {
 			}
 			for _, c := range s.Columns {
 				size += len(c.From) + len(c.To)
+			}
+			for _, c := range slices.Concat(s.Dropped, s.Added) {
+				size += len(c)
 			}
 			if size > len(text) {
 				t.Fatalf("%q gives names of %d bytes", text, size)
