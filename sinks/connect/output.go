@@ -1,0 +1,23 @@
+package connect
+
+// Output takes values, depth first: a struct's fields follow BeginStruct, one for each field of its schema and in their order; an
+// array's items follow BeginArray; the keys (as Text) and values of a map follow BeginMap, in turns. Each value comes with the schema
+// that it has, so that a form that tells null from a value apart by a mark can write the mark. What is handed over is copied.
+//
+// A value of another type than its schema's is a bug of the caller and panics.
+type Output interface {
+	Null(s *Schema)
+	Bool(s *Schema, v bool)
+	// Int is of all integer types.
+	Int(s *Schema, v int64)
+	// Float is of both float types.
+	Float(s *Schema, v float64)
+	Text(s *Schema, v []byte)
+	Bytes(s *Schema, v []byte)
+	BeginStruct(s *Schema)
+	EndStruct(s *Schema)
+	BeginArray(s *Schema, items int)
+	EndArray(s *Schema)
+	BeginMap(s *Schema, entries int)
+	EndMap(s *Schema)
+}
