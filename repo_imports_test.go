@@ -106,6 +106,7 @@ var clients = []client{
 	{module: "github.com/jackc/pgx/v5", owners: []string{"sources/postgres", "e2e", demo}},
 	{module: "github.com/klauspost/compress", owners: []string{"changelog", "materialize", "sources/mysql/binlog"}},
 	{module: "github.com/go-mysql-org/go-mysql", owners: []string{"sources/mysql", "e2e", demo}},
+	{module: "github.com/twmb/franz-go", owners: []string{"e2e"}},
 	{module: "github.com/cockroachdb/pebble/v2", owners: []string{"changelog/rowstate"}},
 	{module: "github.com/duckdb/duckdb-go/v2", owners: []string{"materialize/sql"}},
 	{module: "github.com/apache/arrow-go/v18", owners: []string{"materialize/sql"}},
