@@ -303,4 +303,6 @@ func appendAvroDefault(dst []byte, s *Schema) ([]byte, error) {
 	return schema.AppendJSONString(dst, text), nil
 }
 
-func appendJSONText(dst []byte, text string) []byte { return schema.AppendJSONString(dst, []byte(text)) }
+func appendJSONText(dst []byte, text string) []byte {
+	return schema.AppendJSONString(dst, []byte(text))
+}

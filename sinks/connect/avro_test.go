@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+
+	"cdc/schema/avro"
 )
 
 // Goal: our Avro schemas are those of Confluent's AvroData.
@@ -36,6 +38,8 @@ func TestAvroSchemaIsThatOfAvroData(t *testing.T) {
 			t.Errorf("line %d: %v", n+1, err)
 		} else if !bytes.Equal(got, pair.Avro) {
 			t.Errorf("line %d:\n got %s\nwant %s", n+1, got, pair.Avro)
+		} else if _, err := avro.Parse(got); err != nil {
+			t.Errorf("line %d: %v", n+1, err)
 		}
 	}
 	if err := lines.Err(); err != nil || n < 30 {
