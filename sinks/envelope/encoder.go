@@ -37,7 +37,7 @@ type Encoder struct {
 	change  changelog.Change
 	message sinks.Message
 	// Memory of messages.
-	key, value, oldKey, newKey []byte
+	key, value, oldKey, newKey, op []byte
 }
 
 var _ sinks.Encoder = (*Encoder)(nil)
@@ -162,6 +162,9 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 		return t, nil
 	}
 	t, err := e.o.compile(e.source.kind, e.source.prefixText, v)
+	if err == nil && e.o.flat() {
+		t.flat, err = flatten(t.value)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", v.FullName(), err)
 	}
@@ -203,7 +206,7 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 	e.origin.table, e.origin.schemaName, e.origin.tableName = c.Table, t.schemaName, t.tableName
 	e.origin.snapshot = e.copied.mark(c, u.Changes())
 	switch {
-	case c.Op == changelog.OpTruncate && !e.o.Truncates:
+	case c.Op == changelog.OpTruncate && (!e.o.Truncates || t.flat != nil):
 		return nil
 	case c.Op == changelog.OpUpdate && t.keySchema != nil && t.keyMoved(c.Before, c.After):
 		return e.moved(ctx, t)
@@ -296,7 +299,10 @@ func (e *Encoder) count(c *collection) {
 }
 
 // publish hands over the message of a change, whose key and headers are set.
-func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after schema.Row, part uint8) (err error) {
+func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after schema.Row, part uint8) error {
+	if t.flat != nil {
+		return e.publishFlat(ctx, t, before, after, part)
+	}
 	s := t.envelope
 	if err := e.form.Begin(ctx, e.value[:0], t.topic, connect.Value, s); err != nil {
 		return err
@@ -307,12 +313,18 @@ func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after 
 	e.source.kind.writeSource(e.form, s.Fields[2].Schema, &e.origin)
 	e.writeTransaction(s.Fields[3].Schema, t.collection)
 	w := structWriter{out: e.form, s: s, at: 4}
-	w.text([]byte{op})
+	e.op = append(e.op[:0], op)
+	w.text(e.op)
 	micros := int64(e.origin.meta.Clock)
 	w.int(floorDiv(micros, 1000))
 	w.int(micros)
 	w.int(micros * 1000)
 	e.form.EndStruct(s)
+	return e.finish(t, part)
+}
+
+// finish hands over a message whose value has been written.
+func (e *Encoder) finish(t *table, part uint8) (err error) {
 	if e.value, err = e.form.End(); err != nil {
 		return err
 	}
@@ -326,7 +338,7 @@ func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after 
 
 // tombstone follows a delete, with its key and headers, so that a compacted topic forgets the key.
 func (e *Encoder) tombstone(t *table) error {
-	if e.o.NoTombstones || t.keySchema == nil {
+	if e.o.NoTombstones || t.keySchema == nil || t.flat != nil {
 		return nil
 	}
 	e.message.Value = nil

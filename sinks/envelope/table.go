@@ -20,6 +20,8 @@ type table struct {
 	key                   []field
 	// keySchema is nil for a table without a key; value is that of a row that may be null.
 	keySchema, value, envelope *connect.Schema
+	// flat is the value of the flat formats, nil in others.
+	flat *connect.Schema
 	// collection counts the changes of a transaction.
 	collection *collection
 	// problems are those of columns that have one.
