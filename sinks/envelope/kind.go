@@ -25,7 +25,10 @@ func kindOf(c Connector) (*kind, error) {
 	switch c {
 	case Postgres:
 		return &postgresKind, nil
-	case MySQL, MariaDB:
+	case MySQL:
+		return &mysqlKind, nil
+	case MariaDB:
+		return &mariadbKind, nil
 	}
 	return nil, fmt.Errorf("no messages can be made of a source of kind %q", c)
 }
