@@ -368,7 +368,9 @@ func (l *loader) setOfSink(s *Sink, setting setting[Sink], c candidate) {
 
 // checkSink finds settings that do not go together.
 func (l *loader) checkSink(s *Sink, where string) {
-	fail := func(what, remedy string) { l.fail(problem{where: where, what: "sink " + s.Name + ": " + what, remedy: remedy}) }
+	fail := func(what, remedy string) {
+		l.fail(problem{where: where, what: "sink " + s.Name + ": " + what, remedy: remedy})
+	}
 	avro := s.Messages.Format == envelope.DebeziumAvro || s.Messages.Format == envelope.FlatAvro
 	p, _ := DSN(s.URL).url()
 	_, password, _ := strings.Cut(p.user, ":")
