@@ -104,9 +104,10 @@ var anywhere []string
 var clients = []client{
 	{module: "github.com/jackc/pglogrepl", owners: []string{"sources/postgres"}},
 	{module: "github.com/jackc/pgx/v5", owners: []string{"sources/postgres", "e2e", demo}},
-	{module: "github.com/klauspost/compress", owners: []string{"changelog", "materialize", "sources/mysql/binlog"}},
+	{module: "github.com/klauspost/compress", owners: []string{"changelog", "materialize", "sources/mysql/binlog", "sinks/kafka"}},
+	{module: "github.com/segmentio/kafka-go", owners: []string{"sinks/kafka"}},
 	{module: "github.com/go-mysql-org/go-mysql", owners: []string{"sources/mysql", "e2e", demo}},
-	{module: "github.com/twmb/franz-go", owners: []string{"e2e"}},
+	{module: "github.com/twmb/franz-go", owners: []string{"e2e"}, tests: true},
 	{module: "github.com/cockroachdb/pebble/v2", owners: []string{"changelog/rowstate"}},
 	{module: "github.com/duckdb/duckdb-go/v2", owners: []string{"materialize/sql"}},
 	{module: "github.com/apache/arrow-go/v18", owners: []string{"materialize/sql"}},

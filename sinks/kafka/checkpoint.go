@@ -20,6 +20,15 @@ type topicState struct {
 	Last []changelog.Offset `json:"last"`
 }
 
+func stateOf(topics map[string]topicState) []byte {
+	text, err := json.Marshal(state{Topics: topics})
+	if err != nil {
+		panic(fmt.Sprintf("a map of numbers cannot be encoded: %v", err)) // a bug: nothing in it can fail
+	}
+	return text
+}
+
+// parseState is nil for a sink that has no checkpoint.
 func parseState(c sinks.Checkpoint) (map[string]topicState, error) {
 	var st state
 	if len(c.State) == 0 {

@@ -2,9 +2,7 @@ package kafka
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -312,19 +310,15 @@ func (s *session) flush(ctx context.Context) error {
 func (s *session) checkpoint() sinks.Checkpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := state{Topics: make(map[string]topicState, len(s.topics))}
+	topics := make(map[string]topicState, len(s.topics))
 	for name, t := range s.topics {
 		ts := topicState{Ends: make([]int64, len(t.partitions)), Last: make([]changelog.Offset, len(t.partitions))}
 		for i, p := range t.partitions {
 			ts.Ends[i], ts.Last[i] = p.end, p.last
 		}
-		st.Topics[name] = ts
+		topics[name] = ts
 	}
-	text, err := json.Marshal(st)
-	if err != nil {
-		panic(fmt.Sprintf("a map of numbers cannot be encoded: %v", err)) // a bug: nothing in it can fail
-	}
-	return sinks.Checkpoint{Offset: arrived(s.written, s.topics), State: text}
+	return sinks.Checkpoint{Offset: arrived(s.written, s.topics), State: stateOf(topics)}
 }
 
 // brokerTimeout is how long the broker may wait for replicas, in milliseconds: less than we wait for the broker.
