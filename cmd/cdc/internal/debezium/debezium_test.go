@@ -48,7 +48,12 @@ func loads(t *testing.T, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	lookup := func(name string) (string, bool) { return "secret", name == "DATABASE_PASSWORD" }
+	lookup := func(name string) (string, bool) {
+		if name == "DATABASE_PASSWORD" {
+			return "secret", true
+		}
+		return "", false
+	}
 	cfg, err := config.Load(config.Request{File: path, LookupEnv: lookup})
 	if err != nil || len(cfg.Sources) != 1 || len(cfg.Sinks) != 1 || len(cfg.Warnings) > 0 {
 		t.Errorf("%s\nis read as %+v: %v", text, cfg, err)
