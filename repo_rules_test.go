@@ -33,6 +33,7 @@ func TestRulesNoticeBreaches(t *testing.T) {
 		{"owner imports its client", checkThirdPartyOwners, map[string]string{"sources/postgres/a.go": imports("postgres", "github.com/jackc/pglogrepl")}, ""},
 		{"another imports a client", checkThirdPartyOwners, map[string]string{"sinks/a.go": imports("sinks", "github.com/jackc/pglogrepl")}, "only importers are sources/postgres"},
 		{"package below a module", checkThirdPartyOwners, map[string]string{"changelog/a.go": imports("changelog", "github.com/cockroachdb/pebble/v2/vfs")}, "only importers are changelog/rowstate"},
+		{"oracle in the product", checkThirdPartyOwners, map[string]string{"sinks/kafka/a.go": imports("kafka", "github.com/twmb/franz-go/pkg/kgo")}, "only importers are e2e"},
 		{"unchosen dependency", checkThirdPartyOwners, map[string]string{"sinks/a.go": imports("sinks", "example.com/x")}, "not a chosen dependency"},
 		{"test tool in a test", checkThirdPartyOwners, map[string]string{"sinks/a_test.go": imports("sinks", "pgregory.net/rapid")}, ""},
 		{"test tool in the product", checkThirdPartyOwners, map[string]string{"sinks/a.go": imports("sinks", "pgregory.net/rapid")}, "only importers are"},

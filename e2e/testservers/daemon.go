@@ -17,6 +17,9 @@ import (
 
 const loopback = "127.0.0.1"
 
+// portTakenWords are how a server says in its log that another has its port.
+var portTakenWords = []string{"Address already in use", "seems to be in use by another process"}
+
 // daemon is what the servers here have in common: a folder of their own, a
 // child process that works in it, and a watchdog that ends both. Its methods
 // may be called concurrently; those that change its state run one at a time.
@@ -34,8 +37,9 @@ type daemon struct {
 	disposable bool           // Stop kills it: nothing is lost that is kept, and nothing left elsewhere
 	watchdog   *watchdog      // nil for an external server
 
-	mu      sync.Mutex // guards process, and keeps state changes apart
+	mu      sync.Mutex // guards process and began, and keeps state changes apart
 	process *process   // nil when stopped
+	began   int64      // where the log of the process begins
 }
 
 // kind is what a daemon asks of the server that it runs.
@@ -134,7 +138,7 @@ func (d *daemon) discard() {
 func (d *daemon) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	began := d.logSize()
+	d.began = d.logSize()
 	proc, err := d.launch()
 	if err != nil {
 		return fmt.Errorf("start %s: %w", d.name, err)
@@ -143,7 +147,7 @@ func (d *daemon) start(ctx context.Context) error {
 	err = poll(ctx, func() (bool, error) {
 		select {
 		case <-proc.done:
-			return false, d.startFailure(began)
+			return false, d.startFailure()
 		default:
 			return d.kind.accepting(proc.pid()), nil
 		}
@@ -176,14 +180,16 @@ func (d *daemon) launch() (*process, error) {
 }
 
 // startFailure explains a server that ended by itself, from what it wrote to
-// its log since began.
-func (d *daemon) startFailure(began int64) error {
-	text, err := d.logSince(began)
+// its log.
+func (d *daemon) startFailure() error {
+	text, err := d.logSince(d.began)
 	if err != nil {
 		return err
 	}
-	if strings.Contains(text, "Address already in use") {
-		return fmt.Errorf("%w: %d", errPortTaken, d.port)
+	for _, words := range portTakenWords {
+		if strings.Contains(text, words) {
+			return fmt.Errorf("%w: %d", errPortTaken, d.port)
+		}
 	}
 	return fmt.Errorf("server ended: %s", lastLines(text, 10))
 }
@@ -279,10 +285,22 @@ func lastLines(text string, n int) string {
 
 // freePort asks the kernel for a port that is free at this moment.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", loopback+":0")
+	ports, err := freePorts(1)
 	if err != nil {
-		return 0, fmt.Errorf("find free port: %w", err)
+		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return ports[0], nil
+}
+
+// freePorts asks for n different ones.
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		l, err := net.Listen("tcp", loopback+":0")
+		if err != nil {
+			return nil, fmt.Errorf("find free port: %w", err)
+		}
+		defer l.Close() // not before all are found, so that none is found twice
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
 }

@@ -1,6 +1,7 @@
 package testservers
 
 import (
+	"context"
 	"fmt"
 )
 
@@ -20,6 +21,17 @@ func (d *daemon) Kill() error {
 	}
 	d.log.Info("server killed", "server", d.name)
 	return nil
+}
+
+// Shutdown ends the server as its operator would and keeps its files; Restart
+// brings it back.
+func (d *daemon) Shutdown(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.mustRun("shut down"); err != nil {
+		return err
+	}
+	return d.stop(ctx)
 }
 
 // Pause freezes every process of the server: connections stay open and nothing

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -38,8 +37,7 @@ func startSharedMySQL(f Flavour) (*MySQL, error) {
 func SharedMySQL(tb TB, f Flavour) *MySQL {
 	tb.Helper()
 	m, err := sharedMySQL[f]()
-	RequireServer(tb, err)
-	return m
+	return required(tb, m, err)
 }
 
 // StartMySQLFor starts a server of the test's own, by the same rules as
@@ -48,9 +46,7 @@ func SharedMySQL(tb TB, f Flavour) *MySQL {
 func StartMySQLFor(tb TB, o MySQLOptions) *MySQL {
 	tb.Helper()
 	m, err := StartMySQL(tb.Context(), o)
-	RequireServer(tb, err)
-	m.StopAfter(tb)
-	return m
+	return started(tb, m, err)
 }
 
 // ExternalMySQL describes a running server by the URL of its superuser. What
@@ -81,42 +77,19 @@ func ExternalMySQL(f Flavour, dsn string) (*MySQL, error) {
 // of users.
 func (m *MySQL) Database(tb TB) string {
 	tb.Helper()
-	name := "test_" + strings.ToLower(rand.Text()[:10])
+	name := uniqueName()
 	if _, err := m.SQL(tb.Context(), "", "CREATE DATABASE "+name); err != nil {
 		tb.Fatalf("create database for %s: %v", tb.Name(), err)
 	}
-	m.dropAfter(tb, name, func(ctx context.Context) error { return m.dropDatabase(ctx, name) })
+	dropAfter(tb, "database "+name, func(ctx context.Context) error {
+		// A client that is still trying can come back between two statements.
+		return persist(ctx, func() error { return m.dropDatabase(ctx, name) })
+	})
 	return name
 }
 
-// dropAfter runs drop at the end of the test.
-func (m *MySQL) dropAfter(tb TB, name string, drop func(context.Context) error) {
-	tb.Cleanup(func() {
-		// The context of the test is over by now.
-		ctx, cancel := context.WithTimeout(context.Background(), dropLimit)
-		defer cancel()
-		if err := drop(ctx); err != nil {
-			tb.Logf("drop %s: %v", name, err)
-		}
-	})
-}
-
-// dropDatabase frees the database of everything that stands against dropping
-// it. A client that is still trying can come back between two statements, hence
-// the repetition.
+// dropDatabase frees the database of everything that stands against dropping it.
 func (m *MySQL) dropDatabase(ctx context.Context, name string) error {
-	var last error
-	err := poll(ctx, func() (bool, error) {
-		last = m.tryDropDatabase(ctx, name)
-		return last == nil, nil
-	})
-	if err != nil {
-		return errors.Join(err, last)
-	}
-	return nil
-}
-
-func (m *MySQL) tryDropDatabase(ctx context.Context, name string) error {
 	if err := m.killSessions(ctx, "db = "+quoteMySQLText(name)); err != nil {
 		return err
 	}
@@ -177,7 +150,7 @@ func (m *MySQL) Role(tb TB, r MySQLCaptureRole) string {
 	if err := m.CreateCaptureRole(tb.Context(), r); err != nil {
 		tb.Fatalf("create role for %s: %v", tb.Name(), err)
 	}
-	m.dropAfter(tb, r.Name, func(ctx context.Context) error { return m.dropUser(ctx, r.Name) })
+	dropAfter(tb, "user "+r.Name, func(ctx context.Context) error { return m.dropUser(ctx, r.Name) })
 	return r.Name
 }
 
@@ -188,7 +161,7 @@ func (m *MySQL) Owner(tb TB, database string) string {
 	if err := m.CreateOwner(tb.Context(), name, rand.Text(), database); err != nil {
 		tb.Fatalf("create owner for %s: %v", tb.Name(), err)
 	}
-	m.dropAfter(tb, name, func(ctx context.Context) error { return m.dropUser(ctx, name) })
+	dropAfter(tb, "user "+name, func(ctx context.Context) error { return m.dropUser(ctx, name) })
 	return name
 }
 

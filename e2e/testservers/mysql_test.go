@@ -367,7 +367,7 @@ func TestMySQLCaptureRoleMayOnlyCapture(t *testing.T) {
 		// Without escape its underscore would stand for any letter.
 		lookalike := strings.Replace(db, "_", "x", 1)
 		ask(t, m, "", "CREATE DATABASE "+lookalike)
-		m.dropAfter(t, lookalike, func(ctx context.Context) error { return m.dropDatabase(ctx, lookalike) })
+		dropAfter(t, lookalike, func(ctx context.Context) error { return m.dropDatabase(ctx, lookalike) })
 		for _, name := range []string{db, other, lookalike} {
 			ask(t, m, name, "CREATE TABLE before_role (a int)")
 		}

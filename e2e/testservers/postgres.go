@@ -34,8 +34,8 @@ import (
 
 const (
 	// startLimit bounds the wait for a server to accept connections. Recovery
-	// after Kill is part of it.
-	startLimit = 60 * time.Second
+	// after Kill is part of it, and a machine with more to do than it can.
+	startLimit = 90 * time.Second
 	// stopLimit bounds a fast shutdown; after it the server is killed.
 	stopLimit = 20 * time.Second
 	// killLimit bounds the wait for killed or stopped processes to be so.

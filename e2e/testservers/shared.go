@@ -9,32 +9,11 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
-	"time"
 )
 
 // superuserDatabase is where the superuser works on the server as a whole.
 const superuserDatabase = "postgres"
-
-// dropLimit bounds the removal of a test's database.
-const dropLimit = 20 * time.Second
-
-// logLinesShown is how much of a server's log goes with a test that failed.
-const logLinesShown = 20
-
-// TB is the part of testing.TB that the helpers of tests need.
-type TB interface {
-	Helper()
-	Name() string
-	Cleanup(f func())
-	Context() context.Context
-	Failed() bool
-	Logf(format string, args ...any)
-	Errorf(format string, args ...any)
-	Skipf(format string, args ...any)
-	Fatalf(format string, args ...any)
-}
 
 // sharedPostgres starts the one server of this test binary at its first use.
 var sharedPostgres = sync.OnceValues(func() (*Postgres, error) {
@@ -53,8 +32,7 @@ var sharedPostgres = sync.OnceValues(func() (*Postgres, error) {
 func Shared(tb TB) *Postgres {
 	tb.Helper()
 	p, err := sharedPostgres()
-	RequireServer(tb, err)
-	return p
+	return required(tb, p, err)
 }
 
 // Start starts a server of the test's own, by the same rules as Shared, and
@@ -63,22 +41,7 @@ func Shared(tb TB) *Postgres {
 func Start(tb TB, o PostgresOptions) *Postgres {
 	tb.Helper()
 	p, err := StartPostgres(tb.Context(), o)
-	RequireServer(tb, err)
-	p.StopAfter(tb)
-	return p
-}
-
-// RequireServer ends the test when a server could not be started: it skips
-// where binaries are missing and CDC_TEST_REQUIRE is not 1, and fails otherwise.
-func RequireServer(tb TB, err error) {
-	tb.Helper()
-	switch {
-	case err == nil:
-	case errors.Is(err, ErrNoServer) && os.Getenv("CDC_TEST_REQUIRE") != "1":
-		tb.Skipf("%v", err)
-	default:
-		tb.Fatalf("start test server: %v", err)
-	}
+	return started(tb, p, err)
 }
 
 // ExternalPostgres describes a running server by the URL of its superuser.
@@ -112,37 +75,19 @@ func ExternalPostgres(dsn string) (*Postgres, error) {
 // slots and roles.
 func (p *Postgres) Database(tb TB) string {
 	tb.Helper()
-	name := "test_" + strings.ToLower(rand.Text()[:10])
+	name := uniqueName()
 	if _, err := p.SQL(tb.Context(), superuserDatabase, "CREATE DATABASE "+name); err != nil {
 		tb.Fatalf("create database for %s: %v", tb.Name(), err)
 	}
-	tb.Cleanup(func() {
-		// The context of the test is over by now.
-		ctx, cancel := context.WithTimeout(context.Background(), dropLimit)
-		defer cancel()
-		if err := p.dropDatabase(ctx, name); err != nil {
-			tb.Logf("drop database %s: %v", name, err)
-		}
+	dropAfter(tb, "database "+name, func(ctx context.Context) error {
+		// A slot can be taken again between two statements by a client that is still trying.
+		return persist(ctx, func() error { return p.dropDatabase(ctx, name) })
 	})
 	return name
 }
 
-// dropDatabase frees the database of everything that stands against dropping
-// it. A slot can be taken again between two statements by a client that is
-// still trying, hence the repetition.
+// dropDatabase frees the database of everything that stands against dropping it.
 func (p *Postgres) dropDatabase(ctx context.Context, name string) error {
-	var last error
-	err := poll(ctx, func() (bool, error) {
-		last = p.tryDropDatabase(ctx, name)
-		return last == nil, nil
-	})
-	if err != nil {
-		return errors.Join(err, last)
-	}
-	return nil
-}
-
-func (p *Postgres) tryDropDatabase(ctx context.Context, name string) error {
 	text := quoteText(name)
 	prepared, err := p.SQL(ctx, superuserDatabase,
 		"SELECT format('ROLLBACK PREPARED %L;', gid) FROM pg_prepared_xacts WHERE database = "+text)
@@ -176,13 +121,7 @@ func (p *Postgres) Role(tb TB, r CaptureRole) string {
 	if err := p.CreateCaptureRole(tb.Context(), r); err != nil {
 		tb.Fatalf("create role for %s: %v", tb.Name(), err)
 	}
-	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), dropLimit)
-		defer cancel()
-		if err := p.dropRole(ctx, r); err != nil {
-			tb.Logf("drop role %s: %v", r.Name, err)
-		}
-	})
+	dropAfter(tb, "role "+r.Name, func(ctx context.Context) error { return p.dropRole(ctx, r) })
 	return r.Name
 }
 
