@@ -484,7 +484,7 @@ func (r *recorder) Bytes(_ *connect.Schema, v []byte)   { r.add(bytes.Clone(v)) 
 func (r *recorder) BeginStruct(s *connect.Schema)       { r.stack = append(r.stack, &recorded{schema: s}) }
 func (r *recorder) BeginArray(s *connect.Schema, _ int) { r.BeginStruct(s) }
 func (r *recorder) BeginMap(s *connect.Schema, _ int)   { r.BeginStruct(s) }
-func (r *recorder) EndArray(*connect.Schema) { r.add(append([]any{}, r.end().items...)) }
+func (r *recorder) EndArray(*connect.Schema)            { r.add(append([]any{}, r.end().items...)) }
 
 func (r *recorder) end() *recorded {
 	top := r.stack[len(r.stack)-1]
