@@ -22,7 +22,7 @@ type Encoder struct {
 	sources     map[changelog.SourceID]*source
 	tables      map[schema.VersionID]*table
 	collections map[string]*collection
-	topics      map[string]string // full name of the table by topic
+	topics      topicOwners
 
 	// What follows is of the unit that is being encoded.
 	emit    func(*sinks.Message) error
@@ -62,17 +62,20 @@ const (
 	partEnd       = 0 // of the commit
 )
 
-// New makes an encoder. The options must be valid, else the error joins all problems.
+// New makes an encoder of every format but Native, which NewNative makes. The options must be valid, else the error joins all problems.
 func New(o Options) (*Encoder, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Encoder{
-		o: o, form: o.Serializer, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
-		collections: map[string]*collection{}, topics: map[string]string{},
+	if o.Format == Native {
+		return nil, fmt.Errorf("format %s has an encoder of its own", Native)
 	}
-	if e.form == nil {
-		e.form = &connect.JSON{Schemas: o.Schemas}
+	e := &Encoder{
+		o: o, form: &connect.JSON{Schemas: o.Schemas}, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
+		collections: map[string]*collection{}, topics: topicOwners{},
+	}
+	if o.avro() {
+		e.form = o.Serializer
 	}
 	return e, nil
 }
@@ -168,14 +171,9 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", v.FullName(), err)
 	}
-	if other, ok := e.topics[t.topic]; ok && other != v.FullName() {
-		return nil, &sinks.Stop{
-			Kind:   changelog.StopSchema,
-			Detail: fmt.Sprintf("tables %s and %s have one topic, %s, as a topic's name may have letters, digits, '.', '_' and '-' only", other, v.FullName(), t.topic),
-			Remedy: "rename one of the tables, or leave one out of the sink",
-		}
+	if err := e.topics.claim(t.topic, v); err != nil {
+		return nil, err
 	}
-	e.topics[t.topic] = v.FullName()
 	t.collection = e.collectionOf(v.Schema + "." + v.Name)
 	e.tables[v.Version] = t
 	return t, nil
