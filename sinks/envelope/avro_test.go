@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -246,12 +245,12 @@ func everyKind() []schema.Column {
 
 // reader reads messages through a registry.
 type reader struct {
-	*testing.T
+	testing.TB
 	fake *srfake.Registry
 }
 
-func newReader(t *testing.T) *reader {
-	r := &reader{T: t, fake: srfake.New()}
+func newReader(t testing.TB) *reader {
+	r := &reader{TB: t, fake: srfake.New()}
 	t.Cleanup(r.fake.Close)
 	return r
 }
@@ -288,7 +287,19 @@ func (r *reader) decode(b []byte) (v any) {
 	if b == nil {
 		return nil
 	}
-	if len(b) < 5 || b[0] != 0 {
+	// The values are compared as they are encoded.
+	text := strings.ReplaceAll(r.schemaOf(b), `"logicalType"`, `"meaning"`)
+	rest, err := twmb.MustParse(text).Decode(b[headerBytes:], &v)
+	if err != nil || len(rest) != 0 {
+		r.Fatalf("decode %x: %v, %d bytes left, of %s", b, err, len(rest), text)
+	}
+	return v
+}
+
+// schemaOf is the schema that the registry has under the number in a key or value.
+func (r *reader) schemaOf(b []byte) string {
+	r.Helper()
+	if len(b) < headerBytes || b[0] != 0 {
 		r.Fatalf("%x has no number of a schema", b)
 	}
 	response, err := http.Get(fmt.Sprintf("%s/schemas/ids/%d", r.fake.URL(), binary.BigEndian.Uint32(b[1:])))
@@ -296,21 +307,11 @@ func (r *reader) decode(b []byte) (v any) {
 		r.Fatal(err)
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		r.Fatal(err)
-	}
 	var answer struct{ Schema string }
-	if err := json.Unmarshal(text, &answer); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 		r.Fatal(err)
 	}
-	// The values are compared as they are encoded.
-	plain := strings.ReplaceAll(answer.Schema, `"logicalType"`, `"meaning"`)
-	rest, err := twmb.MustParse(plain).Decode(b[5:], &v)
-	if err != nil || len(rest) != 0 {
-		r.Fatalf("decode %x: %v, %d bytes left, of %s", b, err, len(rest), answer.Schema)
-	}
-	return v
+	return answer.Schema
 }
 
 // compareMessages compares what was read with what recorders were given.

@@ -11,13 +11,13 @@ import (
 
 // testLog makes units of one transaction.
 type testLog struct {
-	*testing.T
+	testing.TB
 	catalog *changelog.Catalog
 	b       changelog.UnitBuilder
 }
 
-func newTestLog(t *testing.T) *testLog {
-	l := &testLog{T: t, catalog: changelog.NewCatalog()}
+func newTestLog(t testing.TB) *testLog {
+	l := &testLog{TB: t, catalog: changelog.NewCatalog()}
 	l.b.Reset(changelog.UnitTx)
 	l.b.Meta.Source, l.b.Meta.Epoch, l.b.Meta.First, l.b.Meta.XID = 1, 1, 100, 9
 	l.b.Meta.CommitTime, l.b.Meta.Clock, l.b.Meta.Position = 1_700_000_000_123_456, 1_700_000_000_123_457, "here"
@@ -92,14 +92,19 @@ func (l *testLog) change(op changelog.Op, t *schema.Table, before, after []byte)
 
 func (l *testLog) message() { l.b.Message([]byte("prefix"), []byte("content")) }
 
-func (l *testLog) unit() *changelog.Unit {
+func (l *testLog) unitBytes() []byte {
 	l.Helper()
 	raw, err := l.b.AppendUnit(nil)
 	if err != nil {
 		l.Fatal(err)
 	}
+	return raw
+}
+
+func (l *testLog) unit() *changelog.Unit {
+	l.Helper()
 	u := new(changelog.Unit)
-	if _, err := changelog.DecodeUnit(raw, u); err != nil {
+	if _, err := changelog.DecodeUnit(l.unitBytes(), u); err != nil {
 		l.Fatal(err)
 	}
 	u.Attach(l.catalog, nil, nil)
