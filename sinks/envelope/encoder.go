@@ -22,7 +22,7 @@ type Encoder struct {
 	sources     map[changelog.SourceID]*source
 	tables      map[schema.VersionID]*table
 	collections map[string]*collection
-	topics      map[string]string // full name of the table by topic
+	topics      map[string]tableName // whose topic it is
 
 	// What follows is of the unit that is being encoded.
 	emit    func(*sinks.Message) error
@@ -36,11 +36,18 @@ type Encoder struct {
 
 	change  changelog.Change
 	message sinks.Message
+	op      [1]byte
 	// Memory of messages.
 	key, value, oldKey, newKey []byte
 }
 
 var _ sinks.Encoder = (*Encoder)(nil)
+
+// tableName is a table's whole name.
+type tableName struct{ source, schema, name string }
+
+// leaveOut is what to do about a table that cannot be published.
+const leaveOut = "leave the table out of the sink, and report this"
 
 // source is what messages say about a source, prepared.
 type source struct {
@@ -49,8 +56,7 @@ type source struct {
 	prefix, connector, database []byte
 	transactions, messages      string // topics
 	context                     []sinks.Header
-	// tables of the source that are published.
-	prefixText string
+	prefixText                  string
 }
 
 // Places of the messages that come of one change.
@@ -69,7 +75,7 @@ func New(o Options) (*Encoder, error) {
 	}
 	e := &Encoder{
 		o: o, form: o.Serializer, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
-		collections: map[string]*collection{}, topics: map[string]string{},
+		collections: map[string]*collection{}, topics: map[string]tableName{},
 	}
 	if e.form == nil {
 		e.form = &connect.JSON{Schemas: o.Schemas}
@@ -163,16 +169,20 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 	}
 	t, err := e.o.compile(e.source.kind, e.source.prefixText, v)
 	if err != nil {
-		return nil, fmt.Errorf("table %s: %w", v.FullName(), err)
-	}
-	if other, ok := e.topics[t.topic]; ok && other != v.FullName() {
 		return nil, &sinks.Stop{
-			Kind:   changelog.StopSchema,
-			Detail: fmt.Sprintf("tables %s and %s have one topic, %s, as a topic's name may have letters, digits, '.', '_' and '-' only", other, v.FullName(), t.topic),
+			Kind: changelog.StopSchema, Detail: fmt.Sprintf("table %s cannot be published: %v", v.FullName(), err), Remedy: leaveOut,
+		}
+	}
+	name := tableName{v.Source, v.Schema, v.Name}
+	if other, ok := e.topics[t.topic]; ok && other != name {
+		return nil, &sinks.Stop{
+			Kind: changelog.StopSchema,
+			Detail: fmt.Sprintf("tables %s.%s.%s and %s have one topic, %s, as the parts of its name are joined by points and have letters, digits, '.', '_' and '-' only",
+				other.source, other.schema, other.name, v.FullName(), t.topic),
 			Remedy: "rename one of the tables, or leave one out of the sink",
 		}
 	}
-	e.topics[t.topic] = v.FullName()
+	e.topics[t.topic] = name
 	t.collection = e.collectionOf(v.Schema + "." + v.Name)
 	e.tables[v.Version] = t
 	return t, nil
@@ -213,7 +223,7 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 		return err
 	}
 	e.message.Headers = append(e.message.Headers[:0], e.source.context...)
-	if err := e.publish(ctx, t, byte(c.Op), c.Before, c.After, partChange); err != nil {
+	if err := e.publish(ctx, t, c.Op, c.Before, c.After, partChange); err != nil {
 		return err
 	}
 	if c.Op == changelog.OpDelete {
@@ -261,7 +271,7 @@ func (e *Encoder) moved(ctx context.Context, t *table) (err error) {
 	e.count(t.collection)
 	e.message.Key = e.key
 	e.message.Headers = append(append(e.message.Headers[:0], sinks.Header{Name: "__debezium.newkey", Value: e.newKey}), e.source.context...)
-	if err := e.publish(ctx, t, 'd', c.Before, schema.Row{}, partChange); err != nil {
+	if err := e.publish(ctx, t, changelog.OpDelete, c.Before, schema.Row{}, partChange); err != nil {
 		return err
 	}
 	if err := e.tombstone(t); err != nil {
@@ -273,7 +283,7 @@ func (e *Encoder) moved(ctx context.Context, t *table) (err error) {
 	e.count(t.collection)
 	e.message.Key = e.key
 	e.message.Headers = append(append(e.message.Headers[:0], sinks.Header{Name: "__debezium.oldkey", Value: e.oldKey}), e.source.context...)
-	return e.publish(ctx, t, 'c', schema.Row{}, c.After, partNewKey)
+	return e.publish(ctx, t, changelog.OpCreate, schema.Row{}, c.After, partNewKey)
 }
 
 // headerKey is a key as a header has it: Connect's own converter of headers writes structs as JSON, whatever the message's form is.
@@ -296,7 +306,7 @@ func (e *Encoder) count(c *collection) {
 }
 
 // publish hands over the message of a change, whose key and headers are set.
-func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after schema.Row, part uint8) (err error) {
+func (e *Encoder) publish(ctx context.Context, t *table, op changelog.Op, before, after schema.Row, part uint8) (err error) {
 	s := t.envelope
 	if err := e.form.Begin(ctx, e.value[:0], t.topic, connect.Value, s); err != nil {
 		return err
@@ -307,7 +317,8 @@ func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after 
 	e.source.kind.writeSource(e.form, s.Fields[2].Schema, &e.origin)
 	e.writeTransaction(s.Fields[3].Schema, t.collection)
 	w := structWriter{out: e.form, s: s, at: 4}
-	w.text([]byte{op})
+	e.op[0] = byte(op)
+	w.text(e.op[:])
 	micros := int64(e.origin.meta.Clock)
 	w.int(floorDiv(micros, 1000))
 	w.int(micros)
@@ -317,7 +328,7 @@ func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after 
 		return err
 	}
 	if err := t.problem(); err != nil {
-		return fmt.Errorf("table %s: %w", t.version.FullName(), err)
+		return &sinks.Stop{Kind: changelog.StopCorrupt, Detail: fmt.Sprintf("table %s: %v", t.version.FullName(), err), Remedy: leaveOut}
 	}
 	e.message.Topic, e.message.Value = t.topic, e.value
 	e.message.Identity = sinks.Identity{Offset: e.change.Offset, Part: part}
