@@ -16,6 +16,7 @@ import (
 // message was made, are those of the log's clock after the unit: the source's time, which never goes back.
 type Encoder struct {
 	o       Options
+	flat    bool
 	form    connect.Serializer
 	headers connect.JSON
 
@@ -74,7 +75,7 @@ func New(o Options) (*Encoder, error) {
 		return nil, err
 	}
 	e := &Encoder{
-		o: o, form: o.Serializer, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
+		o: o, flat: o.Format == FlatJSON || o.Format == FlatAvro, form: o.Serializer, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
 		collections: map[string]*collection{}, topics: map[string]tableName{},
 	}
 	if e.form == nil {
@@ -215,6 +216,8 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 	switch {
 	case c.Op == changelog.OpTruncate && !e.o.Truncates:
 		return nil
+	case e.o.Format == Native:
+		return e.native(t)
 	case c.Op == changelog.OpUpdate && t.keySchema != nil && t.keyMoved(c.Before, c.After):
 		return e.moved(ctx, t)
 	}
@@ -308,9 +311,30 @@ func (e *Encoder) count(c *collection) {
 // publish hands over the message of a change, whose key and headers are set.
 func (e *Encoder) publish(ctx context.Context, t *table, op changelog.Op, before, after schema.Row, part uint8) (err error) {
 	s := t.envelope
+	if e.flat {
+		s = t.flat
+	}
 	if err := e.form.Begin(ctx, e.value[:0], t.topic, connect.Value, s); err != nil {
 		return err
 	}
+	if e.flat {
+		e.writeFlat(t, before, after)
+	} else {
+		e.writeEnvelope(t, op, before, after)
+	}
+	if e.value, err = e.form.End(); err != nil {
+		return err
+	}
+	if err := t.problem(); err != nil {
+		return &sinks.Stop{Kind: changelog.StopCorrupt, Detail: fmt.Sprintf("table %s: %v", t.version.FullName(), err), Remedy: leaveOut}
+	}
+	e.message.Topic, e.message.Value = t.topic, e.value
+	e.message.Identity = sinks.Identity{Offset: e.change.Offset, Part: part}
+	return e.emit(&e.message)
+}
+
+func (e *Encoder) writeEnvelope(t *table, op changelog.Op, before, after schema.Row) {
+	s := t.envelope
 	e.form.BeginStruct(s)
 	t.writeRow(e.form, t.value, before, blankHole)
 	t.writeRow(e.form, t.value, after, unavailableHole)
@@ -324,15 +348,6 @@ func (e *Encoder) publish(ctx context.Context, t *table, op changelog.Op, before
 	w.int(micros)
 	w.int(micros * 1000)
 	e.form.EndStruct(s)
-	if e.value, err = e.form.End(); err != nil {
-		return err
-	}
-	if err := t.problem(); err != nil {
-		return &sinks.Stop{Kind: changelog.StopCorrupt, Detail: fmt.Sprintf("table %s: %v", t.version.FullName(), err), Remedy: leaveOut}
-	}
-	e.message.Topic, e.message.Value = t.topic, e.value
-	e.message.Identity = sinks.Identity{Offset: e.change.Offset, Part: part}
-	return e.emit(&e.message)
 }
 
 // tombstone follows a delete, with its key and headers, so that a compacted topic forgets the key.

@@ -20,6 +20,8 @@ type table struct {
 	key                   []field
 	// keySchema is nil for a table without a key; value is that of a row that may be null.
 	keySchema, value, envelope *connect.Schema
+	// flat is the row alone.
+	flat *connect.Schema
 	// collection counts the changes of a transaction.
 	collection *collection
 	// problems are those of columns that have one.
@@ -63,6 +65,7 @@ func (o *Options) compile(k *kind, prefix string, t *schema.Table) (*table, erro
 	}
 	c.value = row
 	c.compileKey(byPlace)
+	c.flat = flatSchema(row)
 	c.envelope = &connect.Schema{
 		Type: connect.Struct, Name: c.topic + ".Envelope", Version: 2,
 		Fields: []connect.Field{

@@ -122,6 +122,9 @@ func (e *Encoder) logical(ctx context.Context) (err error) {
 	}
 	c := e.collectionOf(messageCollection)
 	e.count(c)
+	if e.o.Format == Native {
+		return e.nativeMessage()
+	}
 	e.origin.table, e.origin.schemaName, e.origin.tableName, e.origin.snapshot = nil, nil, nil, markStream
 	topic := e.source.messages
 	if err := e.form.Begin(ctx, e.key[:0], topic, connect.Key, k.messageKey); err != nil {
