@@ -16,13 +16,14 @@ import (
 // message was made, are those of the log's clock after the unit: the source's time, which never goes back.
 type Encoder struct {
 	o       Options
+	flat    bool
 	form    connect.Serializer
 	headers connect.JSON
 
 	sources     map[changelog.SourceID]*source
 	tables      map[schema.VersionID]*table
 	collections map[string]*collection
-	topics      topicOwners
+	topics      map[string]tableName // whose topic it is
 
 	// What follows is of the unit that is being encoded.
 	emit    func(*sinks.Message) error
@@ -36,11 +37,18 @@ type Encoder struct {
 
 	change  changelog.Change
 	message sinks.Message
+	op      [1]byte
 	// Memory of messages.
-	key, value, oldKey, newKey, op []byte
+	key, value, oldKey, newKey []byte
 }
 
 var _ sinks.Encoder = (*Encoder)(nil)
+
+// tableName is a table's whole name.
+type tableName struct{ source, schema, name string }
+
+// leaveOut is what to do about a table that cannot be published.
+const leaveOut = "leave the table out of the sink, and report this"
 
 // source is what messages say about a source, prepared.
 type source struct {
@@ -49,8 +57,7 @@ type source struct {
 	prefix, connector, database []byte
 	transactions, messages      string // topics
 	context                     []sinks.Header
-	// tables of the source that are published.
-	prefixText string
+	prefixText                  string
 }
 
 // Places of the messages that come of one change.
@@ -62,17 +69,14 @@ const (
 	partEnd       = 0 // of the commit
 )
 
-// New makes an encoder of every format but Native, which NewNative makes. The options must be valid, else the error joins all problems.
+// New makes an encoder. The options must be valid, else the error joins all problems.
 func New(o Options) (*Encoder, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Format == Native {
-		return nil, fmt.Errorf("format %s has an encoder of its own", Native)
-	}
 	e := &Encoder{
-		o: o, form: &connect.JSON{Schemas: o.Schemas}, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
-		collections: map[string]*collection{}, topics: topicOwners{},
+		o: o, flat: o.flat(), form: &connect.JSON{Schemas: o.Schemas}, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
+		collections: map[string]*collection{}, topics: map[string]tableName{},
 	}
 	if o.avro() {
 		e.form = o.Serializer
@@ -165,15 +169,21 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 		return t, nil
 	}
 	t, err := e.o.compile(e.source.kind, e.source.prefixText, v)
-	if err == nil && e.o.flat() {
-		t.flat, err = flatten(t.value)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("table %s: %w", v.FullName(), err)
+		return nil, &sinks.Stop{
+			Kind: changelog.StopSchema, Detail: fmt.Sprintf("table %s cannot be published: %v", v.FullName(), err), Remedy: leaveOut,
+		}
 	}
-	if err := e.topics.claim(t.topic, v); err != nil {
-		return nil, err
+	name := tableName{v.Source, v.Schema, v.Name}
+	if other, ok := e.topics[t.topic]; ok && other != name {
+		return nil, &sinks.Stop{
+			Kind: changelog.StopSchema,
+			Detail: fmt.Sprintf("tables %s.%s.%s and %s have one topic, %s, as the parts of its name are joined by points and have letters, digits, '.', '_' and '-' only",
+				other.source, other.schema, other.name, v.FullName(), t.topic),
+			Remedy: "rename one of the tables, or leave one out of the sink",
+		}
 	}
+	e.topics[t.topic] = name
 	t.collection = e.collectionOf(v.Schema + "." + v.Name)
 	e.tables[v.Version] = t
 	return t, nil
@@ -204,8 +214,10 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 	e.origin.table, e.origin.schemaName, e.origin.tableName = c.Table, t.schemaName, t.tableName
 	e.origin.snapshot = e.copied.mark(c, u.Changes())
 	switch {
-	case c.Op == changelog.OpTruncate && (!e.o.Truncates || t.flat != nil):
+	case c.Op == changelog.OpTruncate && !e.o.Truncates:
 		return nil
+	case e.o.Format == Native:
+		return e.native(t)
 	case c.Op == changelog.OpUpdate && t.keySchema != nil && t.keyMoved(c.Before, c.After):
 		return e.moved(ctx, t)
 	}
@@ -214,7 +226,7 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 		return err
 	}
 	e.message.Headers = append(e.message.Headers[:0], e.source.context...)
-	if err := e.publish(ctx, t, byte(c.Op), c.Before, c.After, partChange); err != nil {
+	if err := e.publish(ctx, t, c.Op, c.Before, c.After, partChange); err != nil {
 		return err
 	}
 	if c.Op == changelog.OpDelete {
@@ -262,7 +274,7 @@ func (e *Encoder) moved(ctx context.Context, t *table) (err error) {
 	e.count(t.collection)
 	e.message.Key = e.key
 	e.message.Headers = append(append(e.message.Headers[:0], sinks.Header{Name: "__debezium.newkey", Value: e.newKey}), e.source.context...)
-	if err := e.publish(ctx, t, 'd', c.Before, schema.Row{}, partChange); err != nil {
+	if err := e.publish(ctx, t, changelog.OpDelete, c.Before, schema.Row{}, partChange); err != nil {
 		return err
 	}
 	if err := e.tombstone(t); err != nil {
@@ -274,7 +286,7 @@ func (e *Encoder) moved(ctx context.Context, t *table) (err error) {
 	e.count(t.collection)
 	e.message.Key = e.key
 	e.message.Headers = append(append(e.message.Headers[:0], sinks.Header{Name: "__debezium.oldkey", Value: e.oldKey}), e.source.context...)
-	return e.publish(ctx, t, 'c', schema.Row{}, c.After, partNewKey)
+	return e.publish(ctx, t, changelog.OpCreate, schema.Row{}, c.After, partNewKey)
 }
 
 // headerKey is a key as a header has it: Connect's own converter of headers writes structs as JSON, whatever the message's form is.
@@ -297,46 +309,50 @@ func (e *Encoder) count(c *collection) {
 }
 
 // publish hands over the message of a change, whose key and headers are set.
-func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after schema.Row, part uint8) error {
-	if t.flat != nil {
-		return e.publishFlat(ctx, t, before, after, part)
-	}
+func (e *Encoder) publish(ctx context.Context, t *table, op changelog.Op, before, after schema.Row, part uint8) (err error) {
 	s := t.envelope
+	if e.flat {
+		s = t.flat
+	}
 	if err := e.form.Begin(ctx, e.value[:0], t.topic, connect.Value, s); err != nil {
 		return err
 	}
-	e.form.BeginStruct(s)
-	t.writeRow(e.form, t.value, before, blankHole)
-	t.writeRow(e.form, t.value, after, unavailableHole)
-	e.source.kind.writeSource(e.form, s.Fields[2].Schema, &e.origin)
-	e.writeTransaction(s.Fields[3].Schema, t.collection)
-	w := structWriter{out: e.form, s: s, at: 4}
-	e.op = append(e.op[:0], op)
-	w.text(e.op)
-	micros := int64(e.origin.meta.Clock)
-	w.int(floorDiv(micros, 1000))
-	w.int(micros)
-	w.int(micros * 1000)
-	e.form.EndStruct(s)
-	return e.finish(t, part)
-}
-
-// finish hands over a message whose value has been written.
-func (e *Encoder) finish(t *table, part uint8) (err error) {
+	if e.flat {
+		e.writeFlat(t, before, after)
+	} else {
+		e.writeEnvelope(t, op, before, after)
+	}
 	if e.value, err = e.form.End(); err != nil {
 		return err
 	}
 	if err := t.problem(); err != nil {
-		return fmt.Errorf("table %s: %w", t.version.FullName(), err)
+		return &sinks.Stop{Kind: changelog.StopCorrupt, Detail: fmt.Sprintf("table %s: %v", t.version.FullName(), err), Remedy: leaveOut}
 	}
 	e.message.Topic, e.message.Value = t.topic, e.value
 	e.message.Identity = sinks.Identity{Offset: e.change.Offset, Part: part}
 	return e.emit(&e.message)
 }
 
+func (e *Encoder) writeEnvelope(t *table, op changelog.Op, before, after schema.Row) {
+	s := t.envelope
+	e.form.BeginStruct(s)
+	t.writeRow(e.form, t.value, before, blankHole)
+	t.writeRow(e.form, t.value, after, unavailableHole)
+	e.source.kind.writeSource(e.form, s.Fields[2].Schema, &e.origin)
+	e.writeTransaction(s.Fields[3].Schema, t.collection)
+	w := structWriter{out: e.form, s: s, at: 4}
+	e.op[0] = byte(op)
+	w.text(e.op[:])
+	micros := int64(e.origin.meta.Clock)
+	w.int(floorDiv(micros, 1000))
+	w.int(micros)
+	w.int(micros * 1000)
+	e.form.EndStruct(s)
+}
+
 // tombstone follows a delete, with its key and headers, so that a compacted topic forgets the key.
 func (e *Encoder) tombstone(t *table) error {
-	if e.o.NoTombstones || t.keySchema == nil || t.flat != nil {
+	if e.o.NoTombstones || t.keySchema == nil {
 		return nil
 	}
 	e.message.Value = nil

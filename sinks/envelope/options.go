@@ -106,8 +106,6 @@ type Source struct {
 	Connector      Connector
 	// Place tells what a position says.
 	Place func(changelog.Position) (Place, error)
-	// PositionText is a position as 'cdc tail' prints it, for Native; nil leaves positions out there.
-	PositionText func(changelog.Position) string
 }
 
 // Place is a position, taken apart.
