@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"context"
+	"fmt"
 
 	"cdc/changelog"
 	"cdc/sinks"
@@ -118,7 +119,7 @@ const messageCollection = "message"
 func (e *Encoder) logical(ctx context.Context) (err error) {
 	k := e.source.kind
 	if k.message == nil {
-		return nil
+		return fmt.Errorf("a logical message of a source of kind %s, which has none", e.source.Connector)
 	}
 	c := e.collectionOf(messageCollection)
 	e.count(c)
