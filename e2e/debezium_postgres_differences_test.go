@@ -1,0 +1,4 @@
+package e2e
+
+// postgresDifferences are those of sources of PostgreSQL.
+var postgresDifferences = []debeziumDifference{}
