@@ -45,6 +45,18 @@ type debeziumVariant struct {
 	// file is what the file's name ends in, empty for the main one; name is what its records say.
 	file, name string
 	set        func(o *envelope.Options)
+	// strict compares ours in strict mode.
+	strict bool
+}
+
+// strictVariant is what the comparison of strict mode with the default records is called in differences.
+const strictVariant = "strict"
+
+func (v *debeziumVariant) title() string {
+	if v.strict {
+		return strictVariant
+	}
+	return v.name
 }
 
 // debeziumStep is a piece of SQL, whose records follow each other.
@@ -60,6 +72,8 @@ type debeziumMessage struct {
 	Value     json.RawMessage `json:"value"`
 	Tombstone bool            `json:"tombstone"`
 	Failure   json.RawMessage `json:"failure"`
+	// sameID is set for the end of a transaction that has the id of its beginning.
+	sameID bool
 }
 
 const (
@@ -141,7 +155,8 @@ func (r *debeziumRecording) compare(c *capture) {
 	c.t.Helper()
 	steps := r.steps(c.t)
 	var n debeziumCount
-	for _, v := range append([]debeziumVariant{{name: "default"}, {name: "schemas", set: func(o *envelope.Options) { o.Schemas = true }}}, r.variants...) {
+	schemas := func(o *envelope.Options) { o.Schemas = true }
+	for _, v := range append([]debeziumVariant{{name: "default"}, {name: "default", strict: true}, {name: "schemas", set: schemas}}, r.variants...) {
 		ours := r.encode(c, steps, v)
 		n.compare(c.t, r, v, r.recorded(c.t, v), ours)
 	}
@@ -160,6 +175,7 @@ func (r *debeziumRecording) encode(c *capture, steps []debeziumStep, v debeziumV
 	o := envelope.Options{
 		Transactions: true, TopicPrefix: "srv", Source: func(changelog.SourceID) (envelope.Source, error) { return source, nil },
 	}
+	o.Strict = v.strict
 	if v.set != nil {
 		v.set(&o)
 	}
