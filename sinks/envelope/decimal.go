@@ -49,7 +49,7 @@ func decimalSchema(c *schema.Column, precision, scale int32) *connect.Schema {
 
 // variableScale is Debezium's decimal whose scale comes with each value.
 func variableScale(c *schema.Column) *connect.Schema {
-	s := named(c, connect.Struct, "io.debezium.data.VariableScaleDecimal")
+	s := named(c, connect.Struct, nameVariableDecimal)
 	s.Doc = "Variable scaled decimal"
 	s.Fields = []connect.Field{{Name: "scale", Schema: plain(connect.Int32)}, {Name: "value", Schema: plain(connect.Bytes)}}
 	return s

@@ -16,13 +16,14 @@ import (
 // message was made, are those of the log's clock after the unit: the source's time, which never goes back.
 type Encoder struct {
 	o       Options
+	flat    bool
 	form    connect.Serializer
 	headers connect.JSON
 
 	sources     map[changelog.SourceID]*source
 	tables      map[schema.VersionID]*table
 	collections map[string]*collection
-	topics      map[string]string // full name of the table by topic
+	topics      map[string]tableName // whose topic it is
 
 	// What follows is of the unit that is being encoded.
 	emit    func(*sinks.Message) error
@@ -36,11 +37,18 @@ type Encoder struct {
 
 	change  changelog.Change
 	message sinks.Message
+	op      [1]byte
 	// Memory of messages.
 	key, value, oldKey, newKey []byte
 }
 
 var _ sinks.Encoder = (*Encoder)(nil)
+
+// tableName is a table's whole name.
+type tableName struct{ source, schema, name string }
+
+// leaveOut is what to do about a table that cannot be published.
+const leaveOut = "leave the table out of the sink, and report this"
 
 // source is what messages say about a source, prepared.
 type source struct {
@@ -49,8 +57,7 @@ type source struct {
 	prefix, connector, database []byte
 	transactions, messages      string // topics
 	context                     []sinks.Header
-	// tables of the source that are published.
-	prefixText string
+	prefixText                  string
 }
 
 // Places of the messages that come of one change.
@@ -68,8 +75,8 @@ func New(o Options) (*Encoder, error) {
 		return nil, err
 	}
 	e := &Encoder{
-		o: o, form: o.Serializer, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
-		collections: map[string]*collection{}, topics: map[string]string{},
+		o: o, flat: o.Format == FlatJSON || o.Format == FlatAvro, form: o.Serializer, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
+		collections: map[string]*collection{}, topics: map[string]tableName{},
 	}
 	if e.form == nil {
 		e.form = &connect.JSON{Schemas: o.Schemas}
@@ -163,16 +170,20 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 	}
 	t, err := e.o.compile(e.source.kind, e.source.prefixText, v)
 	if err != nil {
-		return nil, fmt.Errorf("table %s: %w", v.FullName(), err)
-	}
-	if other, ok := e.topics[t.topic]; ok && other != v.FullName() {
 		return nil, &sinks.Stop{
-			Kind:   changelog.StopSchema,
-			Detail: fmt.Sprintf("tables %s and %s have one topic, %s, as a topic's name may have letters, digits, '.', '_' and '-' only", other, v.FullName(), t.topic),
+			Kind: changelog.StopSchema, Detail: fmt.Sprintf("table %s cannot be published: %v", v.FullName(), err), Remedy: leaveOut,
+		}
+	}
+	name := tableName{v.Source, v.Schema, v.Name}
+	if other, ok := e.topics[t.topic]; ok && other != name {
+		return nil, &sinks.Stop{
+			Kind: changelog.StopSchema,
+			Detail: fmt.Sprintf("tables %s.%s.%s and %s have one topic, %s, as the parts of its name are joined by points and have letters, digits, '.', '_' and '-' only",
+				other.source, other.schema, other.name, v.FullName(), t.topic),
 			Remedy: "rename one of the tables, or leave one out of the sink",
 		}
 	}
-	e.topics[t.topic] = v.FullName()
+	e.topics[t.topic] = name
 	t.collection = e.collectionOf(v.Schema + "." + v.Name)
 	e.tables[v.Version] = t
 	return t, nil
@@ -205,6 +216,8 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 	switch {
 	case c.Op == changelog.OpTruncate && !e.o.Truncates:
 		return nil
+	case e.o.Format == Native:
+		return e.native(t)
 	case c.Op == changelog.OpUpdate && t.keySchema != nil && t.keyMoved(c.Before, c.After):
 		return e.moved(ctx, t)
 	}
@@ -213,7 +226,7 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 		return err
 	}
 	e.message.Headers = append(e.message.Headers[:0], e.source.context...)
-	if err := e.publish(ctx, t, byte(c.Op), c.Before, c.After, partChange); err != nil {
+	if err := e.publish(ctx, t, c.Op, c.Before, c.After, partChange); err != nil {
 		return err
 	}
 	if c.Op == changelog.OpDelete {
@@ -261,7 +274,7 @@ func (e *Encoder) moved(ctx context.Context, t *table) (err error) {
 	e.count(t.collection)
 	e.message.Key = e.key
 	e.message.Headers = append(append(e.message.Headers[:0], sinks.Header{Name: "__debezium.newkey", Value: e.newKey}), e.source.context...)
-	if err := e.publish(ctx, t, 'd', c.Before, schema.Row{}, partChange); err != nil {
+	if err := e.publish(ctx, t, changelog.OpDelete, c.Before, schema.Row{}, partChange); err != nil {
 		return err
 	}
 	if err := e.tombstone(t); err != nil {
@@ -273,7 +286,7 @@ func (e *Encoder) moved(ctx context.Context, t *table) (err error) {
 	e.count(t.collection)
 	e.message.Key = e.key
 	e.message.Headers = append(append(e.message.Headers[:0], sinks.Header{Name: "__debezium.oldkey", Value: e.oldKey}), e.source.context...)
-	return e.publish(ctx, t, 'c', schema.Row{}, c.After, partNewKey)
+	return e.publish(ctx, t, changelog.OpCreate, schema.Row{}, c.After, partNewKey)
 }
 
 // headerKey is a key as a header has it: Connect's own converter of headers writes structs as JSON, whatever the message's form is.
@@ -296,32 +309,45 @@ func (e *Encoder) count(c *collection) {
 }
 
 // publish hands over the message of a change, whose key and headers are set.
-func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after schema.Row, part uint8) (err error) {
+func (e *Encoder) publish(ctx context.Context, t *table, op changelog.Op, before, after schema.Row, part uint8) (err error) {
 	s := t.envelope
+	if e.flat {
+		s = t.flat
+	}
 	if err := e.form.Begin(ctx, e.value[:0], t.topic, connect.Value, s); err != nil {
 		return err
 	}
+	if e.flat {
+		e.writeFlat(t, before, after)
+	} else {
+		e.writeEnvelope(t, op, before, after)
+	}
+	if e.value, err = e.form.End(); err != nil {
+		return err
+	}
+	if err := t.problem(); err != nil {
+		return &sinks.Stop{Kind: changelog.StopCorrupt, Detail: fmt.Sprintf("table %s: %v", t.version.FullName(), err), Remedy: leaveOut}
+	}
+	e.message.Topic, e.message.Value = t.topic, e.value
+	e.message.Identity = sinks.Identity{Offset: e.change.Offset, Part: part}
+	return e.emit(&e.message)
+}
+
+func (e *Encoder) writeEnvelope(t *table, op changelog.Op, before, after schema.Row) {
+	s := t.envelope
 	e.form.BeginStruct(s)
 	t.writeRow(e.form, t.value, before, blankHole)
 	t.writeRow(e.form, t.value, after, unavailableHole)
 	e.source.kind.writeSource(e.form, s.Fields[2].Schema, &e.origin)
 	e.writeTransaction(s.Fields[3].Schema, t.collection)
 	w := structWriter{out: e.form, s: s, at: 4}
-	w.text([]byte{op})
+	e.op[0] = byte(op)
+	w.text(e.op[:])
 	micros := int64(e.origin.meta.Clock)
 	w.int(floorDiv(micros, 1000))
 	w.int(micros)
 	w.int(micros * 1000)
 	e.form.EndStruct(s)
-	if e.value, err = e.form.End(); err != nil {
-		return err
-	}
-	if err := t.problem(); err != nil {
-		return fmt.Errorf("table %s: %w", t.version.FullName(), err)
-	}
-	e.message.Topic, e.message.Value = t.topic, e.value
-	e.message.Identity = sinks.Identity{Offset: e.change.Offset, Part: part}
-	return e.emit(&e.message)
 }
 
 // tombstone follows a delete, with its key and headers, so that a compacted topic forgets the key.

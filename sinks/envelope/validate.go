@@ -20,6 +20,10 @@ func (o *Options) Validate() error {
 	switch {
 	case avro && o.Schemas:
 		err = errors.Join(err, errors.New("schemas in messages are of JSON only; Avro has them in its registry"))
+	case (o.Format == FlatJSON || o.Format == FlatAvro) && o.Truncates:
+		err = errors.Join(err, fmt.Errorf("format %s has rows only; a truncate cannot be told", o.Format))
+	case o.Format == Native && o.Schemas:
+		err = errors.Join(err, errors.New("format native has no schemas"))
 	case avro && o.Serializer == nil:
 		err = errors.Join(err, fmt.Errorf("format %s needs a schema registry", o.Format))
 	}
