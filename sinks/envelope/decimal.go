@@ -95,6 +95,7 @@ func variableWriter(o *Options) func(connect.Output, *connect.Schema, schema.Row
 // decimalText writes the text, with Debezium's names of what is no number.
 func decimalText(o *Options, c *schema.Column) func(connect.Output, *connect.Schema, schema.Row, int) {
 	var scratch []byte
+	var digits []uint16
 	zeros := 0
 	if o.Strict && c.Scale < 0 {
 		zeros = int(strictNegativeScale + c.Scale)
@@ -102,7 +103,9 @@ func decimalText(o *Options, c *schema.Column) func(connect.Output, *connect.Sch
 	return func(out connect.Output, s *connect.Schema, r schema.Row, i int) {
 		packed := r.Bytes(i)
 		scratch = scratch[:0]
-		switch d, _ := schema.ReadDecimal(packed, nil); {
+		d, _ := schema.ReadDecimal(packed, digits[:0])
+		digits = d.Digits
+		switch {
 		case d.Class == schema.DecimalNaN:
 			scratch = append(scratch, "NAN"...)
 		case d.Class == schema.DecimalInfinite && d.Negative:

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"cdc/changelog"
@@ -174,9 +175,7 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 	}
 	t, err := e.o.compile(e.source.kind, e.source.prefixText, v)
 	if err != nil {
-		return nil, &sinks.Stop{
-			Kind: changelog.StopSchema, Detail: fmt.Sprintf("table %s cannot be published: %v", v.FullName(), err), Remedy: leaveOut,
-		}
+		return nil, stopOf(changelog.StopSchema, v, err)
 	}
 	name := tableName{v.Source, v.Schema, v.Name}
 	if other, ok := e.topics[t.topic]; ok && other != name {
@@ -193,6 +192,16 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 	return t, nil
 }
 
+// stopOf is the stop for a table that cannot be published. A column may have named its own.
+func stopOf(kind changelog.StopKind, t *schema.Table, err error) *sinks.Stop {
+	stop, own := sinks.Stop{Kind: kind, Detail: err.Error(), Remedy: leaveOut}, (*sinks.Stop)(nil)
+	if errors.As(err, &own) {
+		stop = *own
+	}
+	stop.Detail = fmt.Sprintf("table %s: %s", t.FullName(), stop.Detail)
+	return &stop
+}
+
 func (e *Encoder) collectionOf(name string) *collection {
 	c := e.collections[name]
 	if c == nil {
@@ -204,10 +213,13 @@ func (e *Encoder) collectionOf(name string) *collection {
 
 // encode publishes a change.
 func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
+	c := &e.change
+	if e.skips(c.Op) {
+		return nil
+	}
 	if err := e.begin(ctx); err != nil {
 		return err
 	}
-	c := &e.change
 	if c.Op == changelog.OpMessage {
 		return e.logical(ctx)
 	}
@@ -237,6 +249,18 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 		return e.tombstone(t)
 	}
 	return nil
+}
+
+// skips reports whether no change of the op is published, nor counts as one of a transaction's.
+func (e *Encoder) skips(op changelog.Op) bool {
+	k := e.source.kind
+	switch op {
+	case changelog.OpTruncate:
+		return k.statements && !e.o.Truncates
+	case changelog.OpMessage:
+		return k.statements
+	}
+	return false
 }
 
 // keyOf puts the key of the row that the change leaves, or deletes, into the message.
@@ -330,7 +354,7 @@ func (e *Encoder) publish(ctx context.Context, t *table, op changelog.Op, before
 		return err
 	}
 	if err := t.problem(); err != nil {
-		return &sinks.Stop{Kind: changelog.StopCorrupt, Detail: fmt.Sprintf("table %s: %v", t.version.FullName(), err), Remedy: leaveOut}
+		return stopOf(changelog.StopCorrupt, t.version, err)
 	}
 	e.message.Topic, e.message.Value = t.topic, e.value
 	e.message.Identity = sinks.Identity{Offset: e.change.Offset, Part: part}

@@ -114,7 +114,8 @@ type Source struct {
 type Place struct {
 	// LSN of a commit, of Postgres.
 	LSN uint64
-	// GTID is the transaction's own, File and Offset where it ends in the binlog, of MySQL and MariaDB.
+	// GTID is what has been handled by then, as the server writes it: a set of MySQL's, or the last of each domain of MariaDB. File
+	// and Offset are where the transaction ends in the binlog.
 	GTID, File string
 	Offset     uint64
 	ServerID   uint32

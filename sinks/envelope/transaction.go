@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"context"
-	"fmt"
 
 	"cdc/changelog"
 	"cdc/sinks"
@@ -118,9 +117,6 @@ const messageCollection = "message"
 // logical publishes a logical message.
 func (e *Encoder) logical(ctx context.Context) (err error) {
 	k := e.source.kind
-	if k.message == nil {
-		return fmt.Errorf("a logical message of a source of kind %s, which has none", e.source.Connector)
-	}
 	c := e.collectionOf(messageCollection)
 	e.count(c)
 	if e.o.Format == Native {
