@@ -18,6 +18,9 @@ var debeziumSections = []struct {
 	lines []debeziumDifference
 }{
 	{"PostgreSQL", postgresDifferences},
+	{"MySQL and MariaDB", binlogDifferences},
+	{"MySQL", mysqlDifferences},
+	{"MariaDB", mariadbDifferences},
 }
 
 func TestDebeziumCompatibilityIsDocumented(t *testing.T) {
@@ -64,6 +67,14 @@ Debezium does, for readers that depend on it, where the last column says so.
   time at which the message was made: the same change is the same message, however often it is sent. Lag is seen in the metrics.
 - ` + "`source.lsn`" + ` is the LSN of the commit in all changes of a transaction, and ` + "`source.sequence`" + ` has it twice. The order within a
   transaction is ` + "`transaction.total_order`" + `.
+- ` + "`source.file` and `source.pos`" + ` are where the transaction ends in the binlog, and ` + "`source.row`" + ` is the change's place in it: together
+  they name a change, and grow as it does. ` + "`source.thread` and `source.query`" + ` are null. A ` + "`gtid`" + ` that the log cannot tell for sure, because
+  transactions of two servers have the same number, is null.
+- A ` + "`BIGINT UNSIGNED`" + ` from 2^63 on is negative in the mode ` + "`long`" + `, as with Debezium: the type has no such numbers. All stay different, and
+  the mode ` + "`precise`" + ` has them right.
+- A ` + "`TIME`" + ` that is none of a day is null in the modes ` + "`connect` and `isostring`" + `, as with Debezium, and stops the sink where null cannot stand.
+- A numeric that is NaN or infinite, in a column that is not null, is a named stop while decimals are published precisely: no type can
+  hold it. In a column that may be null it is null, as in Debezium.
 - Two tables whose names give one topic, such as ` + "`a b` and `a_b`" + `, are a named stop. Debezium mixes their rows.
 - ` + "`time.precision.mode=isostring`, `decimal.handling.mode=double`, `binary.handling.mode=hex` and `base64-url-safe`" + ` follow Debezium's
   documentation.

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"cdc/changelog"
@@ -23,7 +24,7 @@ type Encoder struct {
 	sources     map[changelog.SourceID]*source
 	tables      map[schema.VersionID]*table
 	collections map[string]*collection
-	topics      map[string]tableName // whose topic it is
+	topics      map[string]topicOwner // whose topic it is
 
 	// What follows is of the unit that is being encoded.
 	emit    func(*sinks.Message) error
@@ -44,8 +45,16 @@ type Encoder struct {
 
 var _ sinks.Encoder = (*Encoder)(nil)
 
-// tableName is a table's whole name.
-type tableName struct{ source, schema, name string }
+// topicOwner is the table whose changes a topic has.
+type topicOwner struct {
+	id                   schema.TableID
+	source, schema, name string
+}
+
+// same reports whether both are one table: renamed, or dropped and made again under its name.
+func (o topicOwner) same(other topicOwner) bool {
+	return o.id == other.id || o.source == other.source && o.schema == other.schema && o.name == other.name
+}
 
 // leaveOut is what to do about a table that cannot be published.
 const leaveOut = "leave the table out of the sink, and report this"
@@ -53,11 +62,11 @@ const leaveOut = "leave the table out of the sink, and report this"
 // source is what messages say about a source, prepared.
 type source struct {
 	Source
-	kind                        *kind
-	prefix, connector, database []byte
-	transactions, messages      string // topics
-	context                     []sinks.Header
-	prefixText                  string
+	kind                         *kind
+	prefix, connector, database  []byte
+	transactions, messages, beat string // topics
+	context                      []sinks.Header
+	prefixText                   string
 }
 
 // Places of the messages that come of one change.
@@ -76,7 +85,7 @@ func New(o Options) (*Encoder, error) {
 	}
 	e := &Encoder{
 		o: o, flat: o.flat(), form: &connect.JSON{Schemas: o.Schemas}, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
-		collections: map[string]*collection{}, topics: map[string]tableName{},
+		collections: map[string]*collection{}, topics: map[string]topicOwner{},
 	}
 	if o.avro() {
 		e.form = o.Serializer
@@ -86,11 +95,15 @@ func New(o Options) (*Encoder, error) {
 
 // Encode implements sinks.Encoder.
 func (e *Encoder) Encode(ctx context.Context, u *changelog.Unit, emit func(*sinks.Message) error) error {
-	if u.Changes() == 0 {
+	beat := e.o.Heartbeats && u.Meta.Kind == changelog.UnitTick
+	if u.Changes() == 0 && !beat {
 		return nil
 	}
 	if err := e.start(u, emit); err != nil {
 		return fmt.Errorf("encode the unit at offset %d: %w", u.Meta.First, err)
+	}
+	if beat {
+		return e.heartbeat(ctx)
 	}
 	for {
 		ok, err := u.Next(&e.change)
@@ -150,7 +163,7 @@ func (e *Encoder) sourceOf(id changelog.SourceID) (*source, error) {
 	}
 	s := &source{
 		Source: of, kind: k, prefixText: prefix, prefix: []byte(prefix), connector: []byte(of.Connector), database: []byte(of.Database),
-		transactions: topicName(prefix, "transaction"), messages: topicName(prefix, "message"),
+		transactions: topicName(prefix, "transaction"), messages: topicName(prefix, "message"), beat: topicName(heartbeatPrefix, prefix),
 	}
 	if !e.o.NoContextHeaders {
 		s.context = []sinks.Header{
@@ -170,12 +183,10 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 	}
 	t, err := e.o.compile(e.source.kind, e.source.prefixText, v)
 	if err != nil {
-		return nil, &sinks.Stop{
-			Kind: changelog.StopSchema, Detail: fmt.Sprintf("table %s cannot be published: %v", v.FullName(), err), Remedy: leaveOut,
-		}
+		return nil, stopOf(changelog.StopSchema, v, err)
 	}
-	name := tableName{v.Source, v.Schema, v.Name}
-	if other, ok := e.topics[t.topic]; ok && other != name {
+	owner := topicOwner{id: v.ID, source: v.Source, schema: v.Schema, name: v.Name}
+	if other, ok := e.topics[t.topic]; ok && !owner.same(other) {
 		return nil, &sinks.Stop{
 			Kind: changelog.StopSchema,
 			Detail: fmt.Sprintf("tables %s.%s.%s and %s have one topic, %s, as the parts of its name are joined by points and have letters, digits, '.', '_' and '-' only",
@@ -183,10 +194,20 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 			Remedy: "rename one of the tables, or leave one out of the sink",
 		}
 	}
-	e.topics[t.topic] = name
+	e.topics[t.topic] = owner
 	t.collection = e.collectionOf(v.Schema + "." + v.Name)
 	e.tables[v.Version] = t
 	return t, nil
+}
+
+// stopOf is the stop for a table that cannot be published. A column may have named its own.
+func stopOf(kind changelog.StopKind, t *schema.Table, err error) *sinks.Stop {
+	stop, own := sinks.Stop{Kind: kind, Detail: err.Error(), Remedy: leaveOut}, (*sinks.Stop)(nil)
+	if errors.As(err, &own) {
+		stop = *own
+	}
+	stop.Detail = fmt.Sprintf("table %s: %s", t.FullName(), stop.Detail)
+	return &stop
 }
 
 func (e *Encoder) collectionOf(name string) *collection {
@@ -200,10 +221,13 @@ func (e *Encoder) collectionOf(name string) *collection {
 
 // encode publishes a change.
 func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
+	c := &e.change
+	if e.skips(c.Op) {
+		return nil
+	}
 	if err := e.begin(ctx); err != nil {
 		return err
 	}
-	c := &e.change
 	if c.Op == changelog.OpMessage {
 		return e.logical(ctx)
 	}
@@ -233,6 +257,18 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 		return e.tombstone(t)
 	}
 	return nil
+}
+
+// skips reports whether no change of the op is published, nor counts as one of a transaction's.
+func (e *Encoder) skips(op changelog.Op) bool {
+	k := e.source.kind
+	switch op {
+	case changelog.OpTruncate:
+		return k.statements && !e.o.Truncates
+	case changelog.OpMessage:
+		return k.statements
+	}
+	return false
 }
 
 // keyOf puts the key of the row that the change leaves, or deletes, into the message.
@@ -326,7 +362,7 @@ func (e *Encoder) publish(ctx context.Context, t *table, op changelog.Op, before
 		return err
 	}
 	if err := t.problem(); err != nil {
-		return &sinks.Stop{Kind: changelog.StopCorrupt, Detail: fmt.Sprintf("table %s: %v", t.version.FullName(), err), Remedy: leaveOut}
+		return stopOf(changelog.StopCorrupt, t.version, err)
 	}
 	e.message.Topic, e.message.Value = t.topic, e.value
 	e.message.Identity = sinks.Identity{Offset: e.change.Offset, Part: part}

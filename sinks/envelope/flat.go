@@ -3,7 +3,9 @@ package envelope
 import (
 	"fmt"
 
+	"cdc/changelog"
 	"cdc/schema"
+	"cdc/sinks"
 	"cdc/sinks/connect"
 )
 
@@ -22,7 +24,10 @@ var flatTrue, flatFalse = []byte("true"), []byte("false")
 func flatSchema(row *connect.Schema) (*connect.Schema, error) {
 	for i := range row.Fields {
 		if name := row.Fields[i].Name; name == flatDeleted || name == flatVersion {
-			return nil, fmt.Errorf("column %q has the name of a field that the flat formats add", name)
+			return nil, &sinks.Stop{
+				Kind: changelog.StopSchema, Detail: fmt.Sprintf("column %q has the name of a field that the flat formats add", name),
+				Remedy: "choose another format, rename the column, or leave the table out of the sink",
+			}
 		}
 	}
 	fields := append(row.Fields[:len(row.Fields):len(row.Fields)],

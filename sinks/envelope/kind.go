@@ -18,6 +18,8 @@ type kind struct {
 	appendTxID func(dst []byte, b *origin) []byte
 	// message is the value of a logical message, messageKey its key; nil for sources that have none.
 	message, messageKey *connect.Schema
+	// statements says that truncates are statements of their own, in no transaction, and that logical messages are statements' text.
+	statements bool
 }
 
 // kindOf is the kind of a connector.
@@ -25,7 +27,10 @@ func kindOf(c Connector) (*kind, error) {
 	switch c {
 	case Postgres:
 		return &postgresKind, nil
-	case MySQL, MariaDB:
+	case MySQL:
+		return &mysqlKind, nil
+	case MariaDB:
+		return &mariadbKind, nil
 	}
 	return nil, fmt.Errorf("no messages can be made of a source of kind %q", c)
 }
@@ -38,6 +43,7 @@ type origin struct {
 	database          []byte
 	meta              *changelog.UnitMeta
 	place             Place
+	gtid              []byte // see ownGTID
 	snapshot          []byte
 	// table is nil for messages.
 	table *schema.Table

@@ -117,9 +117,6 @@ const messageCollection = "message"
 // logical publishes a logical message.
 func (e *Encoder) logical(ctx context.Context) (err error) {
 	k := e.source.kind
-	if k.message == nil {
-		return nil
-	}
 	c := e.collectionOf(messageCollection)
 	e.count(c)
 	if e.o.Format == Native {
