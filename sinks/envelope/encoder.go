@@ -54,11 +54,11 @@ const leaveOut = "leave the table out of the sink, and report this"
 // source is what messages say about a source, prepared.
 type source struct {
 	Source
-	kind                        *kind
-	prefix, connector, database []byte
-	transactions, messages      string // topics
-	context                     []sinks.Header
-	prefixText                  string
+	kind                         *kind
+	prefix, connector, database  []byte
+	transactions, messages, beat string // topics
+	context                      []sinks.Header
+	prefixText                   string
 }
 
 // Places of the messages that come of one change.
@@ -87,11 +87,15 @@ func New(o Options) (*Encoder, error) {
 
 // Encode implements sinks.Encoder.
 func (e *Encoder) Encode(ctx context.Context, u *changelog.Unit, emit func(*sinks.Message) error) error {
-	if u.Changes() == 0 {
+	beat := e.o.Heartbeats && u.Meta.Kind == changelog.UnitTick
+	if u.Changes() == 0 && !beat {
 		return nil
 	}
 	if err := e.start(u, emit); err != nil {
 		return fmt.Errorf("encode the unit at offset %d: %w", u.Meta.First, err)
+	}
+	if beat {
+		return e.heartbeat(ctx)
 	}
 	for {
 		ok, err := u.Next(&e.change)
@@ -151,7 +155,7 @@ func (e *Encoder) sourceOf(id changelog.SourceID) (*source, error) {
 	}
 	s := &source{
 		Source: of, kind: k, prefixText: prefix, prefix: []byte(prefix), connector: []byte(of.Connector), database: []byte(of.Database),
-		transactions: topicName(prefix, "transaction"), messages: topicName(prefix, "message"),
+		transactions: topicName(prefix, "transaction"), messages: topicName(prefix, "message"), beat: topicName(heartbeatPrefix, prefix),
 	}
 	if !e.o.NoContextHeaders {
 		s.context = []sinks.Header{

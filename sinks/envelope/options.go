@@ -76,6 +76,8 @@ type Options struct {
 	// Transactions publishes the beginning and the end of each transaction to the topic <prefix>.transaction, and names the
 	// transaction in each change.
 	Transactions bool
+	// Heartbeats publishes to the topic __debezium-heartbeat.<prefix> how far a source is that changes nothing.
+	Heartbeats bool
 	// Truncates publishes changes of op t, which Debezium skips by default.
 	Truncates bool
 	// NoContextHeaders leaves out the headers __debezium.context.*, which say in every message which connector it comes from: 150

@@ -35,14 +35,15 @@ func parsePostgresType(text string) (t postgresType) {
 	if rest, ok := strings.CutSuffix(text, "[]"); ok {
 		text, t.array = rest, true
 	}
-	open, end := strings.IndexByte(text, '('), strings.IndexByte(text, ')')
-	if open >= 0 && end > open && text[0] != '"' {
-		for mod := range strings.SplitSeq(text[open+1:end], ",") {
+	after := strings.LastIndexByte(text, '"') + 1 // what stands in quotes is all name
+	open, end := strings.IndexByte(text[after:], '('), strings.IndexByte(text[after:], ')')
+	if open >= 0 && end > open {
+		for mod := range strings.SplitSeq(text[after+open+1:after+end], ",") {
 			if v, err := strconv.ParseInt(strings.TrimSpace(mod), 10, 32); err == nil {
 				t.mods = append(t.mods, int32(v))
 			}
 		}
-		text = text[:open] + text[end+1:]
+		text = text[:after+open] + text[after+end+1:]
 	}
 	if dot := strings.LastIndexByte(text, '.'); dot >= 0 {
 		text, t.own = text[dot+1:], true

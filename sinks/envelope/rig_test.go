@@ -68,6 +68,8 @@ func (r *rig) setOptions(d *datadriven.TestData) string {
 			r.options.Truncates = true
 		case "transactions":
 			r.options.Transactions = true
+		case "heartbeats":
+			r.options.Heartbeats = true
 		case "schemas":
 			r.options.Schemas = true
 		case "notombstones":
@@ -146,7 +148,9 @@ func (r *rig) unit(d *datadriven.TestData) string {
 	for _, arg := range d.CmdArgs {
 		switch arg.Key {
 		case "kind":
-			kind = changelog.UnitCopy
+			if kind = changelog.UnitCopy; arg.Vals[0] == "tick" {
+				kind = changelog.UnitTick
+			}
 		case "xid":
 			if _, err := fmt.Sscan(arg.Vals[0], &xid); err != nil {
 				r.t.Fatal(err)
