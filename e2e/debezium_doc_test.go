@@ -73,6 +73,8 @@ Debezium does, for readers that depend on it, where the last column says so.
 - A ` + "`BIGINT UNSIGNED`" + ` from 2^63 on is negative in the mode ` + "`long`" + `, as with Debezium: the type has no such numbers. All stay different, and
   the mode ` + "`precise`" + ` has them right.
 - A ` + "`TIME`" + ` that is none of a day is null in the modes ` + "`connect` and `isostring`" + `, as with Debezium, and stops the sink where null cannot stand.
+- A numeric that is NaN or infinite, in a column that is not null, is a named stop while decimals are published precisely: no type can
+  hold it. In a column that may be null it is null, as in Debezium.
 - Two tables whose names give one topic, such as ` + "`a b` and `a_b`" + `, are a named stop. Debezium mixes their rows.
 - ` + "`time.precision.mode=isostring`, `decimal.handling.mode=double`, `binary.handling.mode=hex` and `base64-url-safe`" + ` follow Debezium's
   documentation.

@@ -24,7 +24,7 @@ type Encoder struct {
 	sources     map[changelog.SourceID]*source
 	tables      map[schema.VersionID]*table
 	collections map[string]*collection
-	topics      map[string]tableName // whose topic it is
+	topics      map[string]topicOwner // whose topic it is
 
 	// What follows is of the unit that is being encoded.
 	emit    func(*sinks.Message) error
@@ -45,8 +45,16 @@ type Encoder struct {
 
 var _ sinks.Encoder = (*Encoder)(nil)
 
-// tableName is a table's whole name.
-type tableName struct{ source, schema, name string }
+// topicOwner is the table whose changes a topic has.
+type topicOwner struct {
+	id                   schema.TableID
+	source, schema, name string
+}
+
+// same reports whether both are one table: renamed, or dropped and made again under its name.
+func (o topicOwner) same(other topicOwner) bool {
+	return o.id == other.id || o.source == other.source && o.schema == other.schema && o.name == other.name
+}
 
 // leaveOut is what to do about a table that cannot be published.
 const leaveOut = "leave the table out of the sink, and report this"
@@ -77,7 +85,7 @@ func New(o Options) (*Encoder, error) {
 	}
 	e := &Encoder{
 		o: o, flat: o.Format == FlatJSON || o.Format == FlatAvro, form: o.Serializer, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
-		collections: map[string]*collection{}, topics: map[string]tableName{},
+		collections: map[string]*collection{}, topics: map[string]topicOwner{},
 	}
 	if e.form == nil {
 		e.form = &connect.JSON{Schemas: o.Schemas}
@@ -177,8 +185,8 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 	if err != nil {
 		return nil, stopOf(changelog.StopSchema, v, err)
 	}
-	name := tableName{v.Source, v.Schema, v.Name}
-	if other, ok := e.topics[t.topic]; ok && other != name {
+	owner := topicOwner{id: v.ID, source: v.Source, schema: v.Schema, name: v.Name}
+	if other, ok := e.topics[t.topic]; ok && !owner.same(other) {
 		return nil, &sinks.Stop{
 			Kind: changelog.StopSchema,
 			Detail: fmt.Sprintf("tables %s.%s.%s and %s have one topic, %s, as the parts of its name are joined by points and have letters, digits, '.', '_' and '-' only",
@@ -186,7 +194,7 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 			Remedy: "rename one of the tables, or leave one out of the sink",
 		}
 	}
-	e.topics[t.topic] = name
+	e.topics[t.topic] = owner
 	t.collection = e.collectionOf(v.Schema + "." + v.Name)
 	e.tables[v.Version] = t
 	return t, nil

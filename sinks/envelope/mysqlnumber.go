@@ -80,7 +80,7 @@ func (b *binlogColumn) decimal() column {
 	case DecimalDouble:
 		return column{schema: named(b.c, connect.Float64, ""), write: writeDecimalDouble}
 	}
-	return column{schema: decimalSchema(b.c, b.c.Precision, b.c.Scale), write: decimalWriter(int(b.c.Scale))}
+	return decimalColumn(decimalSchema(b.c, b.c.Precision, b.c.Scale), int(b.c.Scale))
 }
 
 // bits compiles BIT: one bit is a boolean, more are as many bytes as the column has, the lowest first.
