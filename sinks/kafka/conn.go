@@ -31,9 +31,9 @@ type conn struct {
 	used    time.Time
 }
 
-// dial connects, logs in, and makes sure that the broker speaks what we do.
-func dial(ctx context.Context, o *Options, address string) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
+// dial connects, logs in, and makes sure that the broker speaks what we do, all within the timeout.
+func dial(ctx context.Context, o *Options, address string, timeout time.Duration) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	n, err := o.dial(ctx, "tcp", address)
 	if err != nil {

@@ -256,8 +256,8 @@ func (s *session) await(ctx context.Context, ready func() bool) error {
 	return context.Cause(ctx)
 }
 
-// maxFree bounds the batches kept for reuse.
-const maxFree = 64
+// maxFree bounds the batches kept for reuse, which hold up to 2 MB each.
+const maxFree = 8
 
 func (s *session) newBatch() *batch {
 	b := new(batch)
