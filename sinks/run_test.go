@@ -129,7 +129,6 @@ type harness struct {
 	phases []string
 	cancel context.CancelFunc
 	ended  chan error
-	tables []*schema.Table
 	build  changelog.UnitBuilder
 }
 

@@ -179,8 +179,11 @@ func (c *countingFS) counted(f vfs.File, err error) (vfs.File, error) {
 	return countedFile{f, c}, nil
 }
 
-func (c *countingFS) Create(name string) (vfs.File, error)        { return c.counted(c.FS.Create(name)) }
-func (c *countingFS) OpenReadWrite(name string) (vfs.File, error) { return c.counted(c.FS.OpenReadWrite(name)) }
+func (c *countingFS) Create(name string) (vfs.File, error) { return c.counted(c.FS.Create(name)) }
+
+func (c *countingFS) OpenReadWrite(name string) (vfs.File, error) {
+	return c.counted(c.FS.OpenReadWrite(name))
+}
 
 func (f countedFile) Close() error {
 	f.fs.open.Add(-1)
