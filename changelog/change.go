@@ -95,7 +95,7 @@ func (u *Unit) decodeRowChange(b []byte, c *Change) (bool, error) {
 	if table == nil {
 		return false, fmt.Errorf("%w: table version %d is not in the catalog", ErrUnit, version)
 	}
-	if u.tables != nil && !u.tables.Has(table.ID) {
+	if u.tables != nil && !u.tables.Has(table.ID) || u.wanted != nil && !u.wanted(table) {
 		return false, nil
 	}
 	*c = Change{

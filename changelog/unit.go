@@ -167,7 +167,7 @@ func DecodeUnit(b []byte, u *Unit) (int, error) {
 	u.catalog, rest = rest[:catalogBytes], rest[catalogBytes:]
 	u.catalogRecords = uint64(binary.LittleEndian.Uint32(b[16:]))
 	u.changes, u.side = rest, SideRef{}
-	u.read, u.ordinal, u.chunks = 0, 0, nil
+	u.read, u.ordinal, u.chunks, u.wanted = 0, 0, nil, nil
 	if err := u.check(); err != nil {
 		return 0, err
 	}
@@ -184,6 +184,7 @@ type Unit struct {
 
 	versions Versions
 	tables   *TableSet
+	wanted   func(*schema.Table) bool
 	chunks   func() ([]byte, error)
 	read     int // bytes of changes consumed
 	ordinal  uint64
@@ -236,6 +237,10 @@ func (u *Unit) CatalogRecords(f func(n Offset, record []byte) error) error {
 func (u *Unit) Attach(versions Versions, tables *TableSet, chunks func() ([]byte, error)) {
 	u.versions, u.tables, u.chunks = versions, tables, chunks
 }
+
+// Keep has Next leave out changes of table versions for which wanted reports false; messages pass. It is asked once a change. Unlike
+// CursorOptions.Tables, which is settled when the cursor is opened, it may decide about tables that are met for the first time.
+func (u *Unit) Keep(wanted func(*schema.Table) bool) { u.wanted = wanted }
 
 func (u *Unit) check() error {
 	m := &u.Meta

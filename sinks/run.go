@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cdc/changelog"
+	"cdc/schema"
 )
 
 // RunOptions are what Run needs. Log, Sink, Store and Logger are required.
@@ -19,8 +20,9 @@ type RunOptions struct {
 	// Name is the sink's name in messages.
 	Name  string
 	Store *Store
-	// Tables are the tables that are published; nil for all.
-	Tables *changelog.TableSet
+	// Wanted reports whether changes of a table version are published; nil for all. Its answers must not change over the life of
+	// a sink, or what has been published no longer tells what is missing. Logical messages belong to no table and are published.
+	Wanted func(*schema.Table) bool
 	Logger *slog.Logger
 	// Phase, when set, is told what the sink is doing, with the error that made it wait or stop.
 	Phase func(Phase, error)
@@ -49,6 +51,9 @@ func Run(ctx context.Context, o RunOptions) error {
 		err := errors.Join(publish(ctx, o), o.Sink.Close())
 		switch {
 		case ctx.Err() != nil:
+			if err != nil {
+				o.Logger.WarnContext(ctx, "sink ended before all had arrived", "sink", o.Name, "err", err)
+			}
 			return context.Cause(ctx)
 		case final(err):
 			o.report(PhaseStopped, err)
@@ -79,27 +84,34 @@ func publish(ctx context.Context, o RunOptions) error {
 	if err != nil {
 		return fmt.Errorf("open sink %s: %w", o.Name, err)
 	}
-	cursor, err := o.Log.Cursor(changelog.CursorOptions{From: after + 1, Tables: o.Tables, Follow: true})
+	cursor, err := o.Log.Cursor(changelog.CursorOptions{From: after + 1, Follow: true})
 	if err != nil {
 		return err
 	}
 	o.report(PhasePublishing, nil)
+	sound := true // of the sink: no Write has failed
 	group, publishing := errgroup.WithContext(ctx)
 	group.Go(func() error { return keepCheckpoints(publishing, o) })
 	group.Go(func() error {
+		wanted := newFilter(o.Wanted)
 		for {
 			u, err := cursor.Next(publishing)
 			if err != nil {
 				return fmt.Errorf("read log for sink %s: %w", o.Name, err)
 			}
+			u.Keep(wanted)
 			if err := o.Sink.Write(publishing, u); err != nil {
+				sound = false
 				return fmt.Errorf("publish to sink %s: %w", o.Name, err)
 			}
 		}
 	})
 	err = group.Wait()
 	if ctx.Err() != nil {
-		err = errors.Join(err, finish(ctx, o))
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) {
+			err = nil
+		}
+		err = errors.Join(err, finish(ctx, o, sound))
 	}
 	return errors.Join(err, cursor.Close())
 }
@@ -107,15 +119,18 @@ func publish(ctx context.Context, o RunOptions) error {
 // flushTime bounds the wait for what is on its way when the program ends.
 const flushTime = 5 * time.Second
 
-// finish lets what was taken arrive and saves the last checkpoint.
-func finish(ctx context.Context, o RunOptions) error {
+// finish lets what was taken arrive, unless the sink has failed, and saves the last checkpoint.
+func finish(ctx context.Context, o RunOptions, sound bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
-	err := o.Sink.Flush(ctx)
+	var err error
+	if sound {
+		err = o.Sink.Flush(ctx)
+	}
 	return errors.Join(err, o.Store.Save(o.Sink.Arrived()))
 }
 
-// keepCheckpoints saves what has arrived from time to time.
+// keepCheckpoints saves what has arrived from time to time, and notices when the sink has failed although nothing is written.
 func keepCheckpoints(ctx context.Context, o RunOptions) error {
 	ticker := time.NewTicker(checkpointInterval)
 	defer ticker.Stop()
@@ -124,6 +139,9 @@ func keepCheckpoints(ctx context.Context, o RunOptions) error {
 		case <-ticker.C:
 			if err := o.Store.Save(o.Sink.Arrived()); err != nil {
 				return err
+			}
+			if err := o.Sink.Progress().Err; err != nil {
+				return fmt.Errorf("publish to sink %s: %w", o.Name, err)
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -15,11 +15,13 @@ type Sink interface {
 	// lost. Open may be called again after an error of any method, and begins anew.
 	Open(ctx context.Context, saved Checkpoint) (after changelog.Offset, err error)
 	// Write takes the changes of a unit, in the log's order, and copies what it keeps: the unit is valid during the call. It blocks
-	// while too much is on its way. An error may concern an earlier unit; after one, only Open and Close may be called.
+	// while too much is on its way. An error, also that of the context, may concern an earlier unit; after one, only Open, Close,
+	// Arrived and Progress may be called.
 	Write(ctx context.Context, u *changelog.Unit) error
 	// Flush waits until all that was written has arrived.
 	Flush(ctx context.Context) error
-	// Arrived is a checkpoint of what has arrived for good. It does not block.
+	// Arrived is a checkpoint of what has arrived for good, the zero value before the first Open. It never goes back, does not
+	// block, and may be asked at any time.
 	Arrived() Checkpoint
 	// Progress describes what the sink is doing, for status and metrics. It does not block.
 	Progress() Progress
@@ -42,6 +44,8 @@ type Progress struct {
 	Waiting int64
 	// Retries is how many times something was sent again.
 	Retries uint64
+	// Err is what the next Write will return, of a sink that has failed on its own while nothing was written.
+	Err error
 }
 
 // Encoder turns units into messages. It is for one goroutine.
