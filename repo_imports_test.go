@@ -112,6 +112,7 @@ var clients = []client{
 	{module: "github.com/duckdb/duckdb-go/v2", owners: []string{"materialize/sql"}},
 	{module: "github.com/apache/arrow-go/v18", owners: []string{"materialize/sql"}},
 	{module: "github.com/parquet-go/parquet-go", owners: []string{"materialize/history", "sinks/parquet", "cmd/cdc"}},
+	{module: "github.com/hamba/avro/v2", owners: []string{"schema/avro"}},
 	{module: "github.com/alecthomas/kong", owners: []string{"cmd/cdc"}},
 	{module: "go.yaml.in/yaml/v4", owners: []string{"cmd/cdc"}},
 	{module: "github.com/vbauerster/mpb/v8", owners: []string{"cmd/cdc"}},
@@ -120,6 +121,8 @@ var clients = []client{
 	{module: "golang.org/x/sync", owners: anywhere},
 	{module: "golang.org/x/time", owners: anywhere},
 	{module: "golang.org/x/sys", owners: anywhere},
+	{module: "github.com/twmb/franz-go", owners: testOnly, tests: true},
+	{module: "github.com/twmb/avro", owners: testOnly, tests: true},
 	{module: "pgregory.net/rapid", owners: testOnly, tests: true},
 	{module: "github.com/cockroachdb/datadriven", owners: testOnly, tests: true},
 }

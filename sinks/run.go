@@ -23,6 +23,9 @@ type RunOptions struct {
 	// Wanted reports whether changes of a table version are published; nil for all. Its answers must not change over the life of
 	// a sink, or what has been published no longer tells what is missing. Logical messages belong to no table and are published.
 	Wanted func(*schema.Table) bool
+	// First says that the sink has never published anything: then the first error of opening it is returned, as what is wrong is more
+	// likely how it was named than the destination.
+	First  bool
 	Logger *slog.Logger
 	// Phase, when set, is told what the sink is doing, with the error that made it wait or stop.
 	Phase func(Phase, error)
@@ -48,14 +51,16 @@ const checkpointInterval = time.Second
 func Run(ctx context.Context, o RunOptions) error {
 	for pause := (backoff{}); ; {
 		before := o.Sink.Arrived().Offset
-		err := errors.Join(publish(ctx, o), o.Sink.Close())
+		opened, err := publish(ctx, o)
+		err = errors.Join(err, o.Sink.Close())
+		o.First = o.First && !opened
 		switch {
 		case ctx.Err() != nil:
 			if err != nil {
 				o.Logger.WarnContext(ctx, "sink ended before all had arrived", "sink", o.Name, "err", err)
 			}
 			return context.Cause(ctx)
-		case final(err):
+		case final(err), o.First:
 			o.report(PhaseStopped, err)
 			o.Logger.ErrorContext(ctx, "sink stopped", "sink", o.Name, "err", err)
 			return err
@@ -74,19 +79,19 @@ func Run(ctx context.Context, o RunOptions) error {
 }
 
 // publish opens the sink and writes units until something fails.
-func publish(ctx context.Context, o RunOptions) error {
+func publish(ctx context.Context, o RunOptions) (opened bool, err error) {
 	o.report(PhaseOpening, nil)
 	saved, err := o.Store.Load()
 	if err != nil {
-		return err
+		return false, err
 	}
 	after, err := o.Sink.Open(ctx, saved)
 	if err != nil {
-		return fmt.Errorf("open sink %s: %w", o.Name, err)
+		return false, fmt.Errorf("open sink %s: %w", o.Name, err)
 	}
 	cursor, err := o.Log.Cursor(changelog.CursorOptions{From: after + 1, Follow: true})
 	if err != nil {
-		return err
+		return true, err
 	}
 	o.report(PhasePublishing, nil)
 	sound := true // of the sink: no Write has failed
@@ -113,7 +118,7 @@ func publish(ctx context.Context, o RunOptions) error {
 		}
 		err = errors.Join(err, finish(ctx, o, sound))
 	}
-	return errors.Join(err, cursor.Close())
+	return true, errors.Join(err, cursor.Close())
 }
 
 // flushTime bounds the wait for what is on its way when the program ends.

@@ -92,6 +92,9 @@ func (p Pattern) Matches(source, schema, table string) bool {
 // String is the pattern as it was written.
 func (p Pattern) String() string { return p.text }
 
+// Excludes reports whether the pattern excludes what it matches.
+func (p Pattern) Excludes() bool { return p.exclude }
+
 // Exact reports whether the pattern asks for a table by its name, without wildcards.
 func (p Pattern) Exact() bool {
 	return (p.table.quoted || !strings.ContainsAny(p.table.text, "*?")) && !p.exclude

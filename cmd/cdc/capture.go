@@ -42,6 +42,8 @@ type capture struct {
 	units   *prometheus.CounterVec
 	started time.Time
 	http    string
+	// publishers are the sinks, all of which there are from the beginning.
+	publishers []*publisher
 
 	introduction sync.Mutex // held while a source that is new to the log is given its number
 	stopsFile    sync.Mutex // held while stops.jsonl is being written
@@ -75,6 +77,13 @@ func newCapture(app *App, cfg *config.Config, log *disklog.Log) (*capture, error
 		c.sources = append(c.sources, s)
 	}
 	c.known = known
+	for _, spec := range cfg.Sinks {
+		p, err := c.newPublisher(spec)
+		if err != nil {
+			return nil, err
+		}
+		c.publishers = append(c.publishers, p)
+	}
 	return c, nil
 }
 
@@ -110,6 +119,9 @@ func (c *capture) run(ctx context.Context, untilCurrent bool) error {
 		if untilCurrent {
 			group.Go(func() error { return c.awaitCurrent(ctx, s) })
 		}
+	}
+	for _, p := range c.publishers {
+		group.Go(func() error { return c.publish(ctx, p) })
 	}
 	err := group.Wait()
 	c.mu.Lock()

@@ -90,9 +90,9 @@ func TestSettingsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, source := config.Docs()
+	program, source, sink := config.Docs()
 	text := string(b)
-	for name, docs := range map[string][]config.Doc{"program": program, "source": source} {
+	for name, docs := range map[string][]config.Doc{"program": program, "source": source, "sink": sink} {
 		begin, end := "<!-- "+name+" settings -->\n", "<!-- end "+name+" settings -->"
 		before, rest, ok := strings.Cut(text, begin)
 		_, after, closed := strings.Cut(rest, end)
@@ -115,7 +115,7 @@ func settingsTable(docs []config.Doc) string {
 	}
 	for _, d := range docs {
 		flag := code(d.Flag)
-		if d.List {
+		if d.List && flag != "" {
 			flag += ", repeated"
 		}
 		help := d.Help
@@ -162,7 +162,7 @@ func TestRunFlagsAndSettingsAreTheSame(t *testing.T) {
 			}
 		}
 	}
-	program, source := config.Docs()
+	program, source, _ := config.Docs()
 	for _, d := range append(program, source...) {
 		if d.Flag != "" && !flags[d.Flag] {
 			t.Errorf("setting %s has no flag %s", d.Key, d.Flag)

@@ -8,6 +8,7 @@ import (
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/materialize"
+	"cdc/sinks/envelope"
 	"cdc/sources"
 	"cdc/sources/mysql"
 	"cdc/sources/postgres"
@@ -28,6 +29,9 @@ type kind struct {
 	tail string
 	// anyColumn says that a source may leave any unchanged column out of a change.
 	anyColumn bool
+	// connector is what Debezium calls a source of the kind, place what its messages say of a position.
+	connector func(*changelog.SourceInfo) envelope.Connector
+	place     func(changelog.Position) (envelope.Place, error)
 }
 
 // kindOf is the kind of that name, as DSNs and the log have it.
@@ -37,11 +41,13 @@ func kindOf(name string) (kind, bool) {
 		return kind{
 			open: openPostgres, moment: materialize.MomentLSN, text: postgres.PositionText, tail: "through a temporary slot",
 			parse: postgres.ParseMoment, after: postgres.After, reached: postgres.Reached,
+			connector: func(*changelog.SourceInfo) envelope.Connector { return envelope.Postgres }, place: placeOfPostgres,
 		}, true
 	case mysql.Kind:
 		return kind{
 			open: openMySQL, moment: materialize.MomentGTID, text: mysql.PositionText, tail: "as a replica does", anyColumn: true,
 			parse: mysql.ParseMoment, after: mysql.After, reached: mysql.Reached,
+			connector: connectorOfMySQL, place: placeOfMySQL,
 		}, true
 	}
 	return kind{}, false
@@ -67,6 +73,26 @@ func openMySQL(spec *config.Source, _ *changelog.SourceInfo, logID [16]byte, log
 		DSN: string(spec.DSN), Password: spec.Password, Name: spec.Name, Tables: spec.Tables, CopyReaders: spec.CopyReaders,
 		CopyRowsPerSecond: spec.CopyRowsPerSecond, ServerID: spec.ServerID, LogID: logID, Logger: logger,
 	})
+}
+
+func placeOfPostgres(p changelog.Position) (envelope.Place, error) {
+	at, err := postgres.ParsePosition(p)
+	return envelope.Place{LSN: uint64(at.Commit)}, err
+}
+
+func connectorOfMySQL(info *changelog.SourceInfo) envelope.Connector {
+	if info.Find("flavour") == "MariaDB" {
+		return envelope.MariaDB
+	}
+	return envelope.MySQL
+}
+
+func placeOfMySQL(p changelog.Position) (envelope.Place, error) {
+	at, err := mysql.ParsePosition(p)
+	if err != nil {
+		return envelope.Place{}, err
+	}
+	return envelope.Place{File: at.File, Offset: at.Offset}, nil
 }
 
 // dsnForms are the forms of DSNs, for people.

@@ -182,6 +182,9 @@ func (c *capture) Status() client.Status {
 		}
 		c.addProgress(&status.Sources[i], s)
 	}
+	for _, p := range c.publishers {
+		status.Sinks = append(status.Sinks, p.status(status.Durable))
+	}
 	return status
 }
 

@@ -120,15 +120,12 @@ func (r *runCmd) capture(ctx context.Context, app *App, cfg *config.Config, c *c
 
 // load reads the configuration and refuses what this build has not.
 func (r *runCmd) load(app *App) (*config.Config, error) {
-	if len(r.Sink) > 0 {
-		return nil, notInBuild("sinks")
-	}
 	known, err := config.ReadKnown(app.Data)
 	if err != nil {
 		return nil, &exit.Error{Code: exit.Log, What: err.Error(), Remedy: "give the sources' DSNs again after removing the file", Err: err}
 	}
 	cfg, err := config.Load(config.Request{
-		DSNs: r.DSN, Names: r.Name, Flags: app.Given, File: r.File, Known: known, LookupEnv: app.LookupEnv, Environ: app.Environ(),
+		DSNs: r.DSN, Names: r.Name, Sinks: r.Sink, Flags: app.Given, File: r.File, Known: known, LookupEnv: app.LookupEnv, Environ: app.Environ(),
 	})
 	if err != nil {
 		return nil, err

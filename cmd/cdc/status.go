@@ -12,6 +12,7 @@ import (
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/present"
 	"cdc/schema"
+	"cdc/sinks"
 	"cdc/sources"
 )
 
@@ -130,8 +131,25 @@ func (a *App) printStatusText(status *client.Status) error {
 	if len(status.Sources) == 0 {
 		fmt.Fprintln(&b, "no sources: 'cdc run DSN' adds one")
 	}
+	for i := range status.Sinks {
+		writeSink(&b, style, &status.Sinks[i])
+	}
 	_, err := fmt.Fprint(a.Stdout, b.String())
 	return err
+}
+
+// writeSink writes the block of a sink.
+func writeSink(b *strings.Builder, style present.Style, s *client.Sink) {
+	phase := style.Green(s.Phase)
+	if s.Phase != string(sinks.PhasePublishing) {
+		phase = style.Yellow(s.Phase)
+	}
+	fmt.Fprintf(b, "\nsink %s %s since %s  %s\n", style.Bold(present.Clean(s.Name)), phase, ago(s.Since), present.Clean(s.URL))
+	fmt.Fprintf(b, "  %-9s offset %d, %d behind the log\n", "arrived", s.Offset, s.LagOffsets)
+	fmt.Fprintf(b, "  %-9s %d messages, %s in this run, %s on their way, %d sent again\n", "sent", s.Messages, quantity(int64(s.Bytes)), quantity(s.Waiting), s.Retries)
+	if s.Error != "" {
+		fmt.Fprintf(b, "  %-9s %s\n", style.Red("error"), present.Clean(s.Error))
+	}
 }
 
 func writeSource(b *strings.Builder, style present.Style, s *client.Source) {

@@ -17,6 +17,9 @@ import (
 
 const loopback = "127.0.0.1"
 
+// portTakenWords are how a server says in its log that another has its port.
+var portTakenWords = []string{"Address already in use", "seems to be in use by another process"}
+
 // daemon is what the servers here have in common: a folder of their own, a
 // child process that works in it, and a watchdog that ends both. Its methods
 // may be called concurrently; those that change its state run one at a time.
@@ -183,8 +186,10 @@ func (d *daemon) startFailure() error {
 	if err != nil {
 		return err
 	}
-	if strings.Contains(text, "Address already in use") {
-		return fmt.Errorf("%w: %d", errPortTaken, d.port)
+	for _, words := range portTakenWords {
+		if strings.Contains(text, words) {
+			return fmt.Errorf("%w: %d", errPortTaken, d.port)
+		}
 	}
 	return fmt.Errorf("server ended: %s", lastLines(text, 10))
 }

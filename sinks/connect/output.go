@@ -1,5 +1,7 @@
 package connect
 
+import "context"
+
 // Output takes values, depth first: a struct's fields follow BeginStruct, one for each field of its schema and in their order; an
 // array's items follow BeginArray; the keys (as Text) and values of a map follow BeginMap, in turns. Each value comes with the schema
 // that it has, so that a form that tells null from a value apart by a mark can write the mark. What is handed over is copied.
@@ -20,4 +22,23 @@ type Output interface {
 	EndArray(s *Schema)
 	BeginMap(s *Schema, entries int)
 	EndMap(s *Schema)
+}
+
+// Part says whether a message's key or its value is meant.
+type Part uint8
+
+// Parts.
+const (
+	Key Part = iota
+	Value
+)
+
+// Serializer makes bytes of keys and values, one after another: Begin, the value as an Output takes it, End. It is for one goroutine.
+type Serializer interface {
+	Output
+	// Begin starts a key or a value of the topic, whose schema it is. The bytes are appended to dst. An error may be one of a schema
+	// registry; then the value is not written, and Begin may be called again.
+	Begin(ctx context.Context, dst []byte, topic string, part Part, s *Schema) error
+	// End returns dst with what has been appended.
+	End() ([]byte, error)
 }

@@ -1,6 +1,9 @@
 package envelope
 
-import "cdc/changelog"
+import (
+	"cdc/changelog"
+	"cdc/sinks/connect"
+)
 
 // Format is the shape of messages.
 type Format string
@@ -75,10 +78,15 @@ type Options struct {
 	Transactions bool
 	// Truncates publishes changes of op t, which Debezium skips by default.
 	Truncates bool
+	// NoContextHeaders leaves out the headers __debezium.context.*, which say in every message which connector it comes from: 150
+	// bytes that only readers of OpenLineage use.
+	NoContextHeaders bool
 	// TopicPrefix replaces the source's name at the beginning of topics and schema names.
 	TopicPrefix string
-	// Source introduces a source of the log.
+	// Source introduces a source of the log. It is required.
 	Source func(changelog.SourceID) (Source, error)
+	// Serializer makes keys and values of DebeziumAvro and FlatAvro, which require it; others make JSON themselves.
+	Serializer connect.Serializer
 }
 
 // Connector is Debezium's name of a kind of source.

@@ -70,6 +70,24 @@ type Status struct {
 	Full      bool     `json:"disk_full"`
 	Tags      int      `json:"tags"`
 	Sources   []Source `json:"sources"`
+	Sinks     []Sink   `json:"sinks,omitempty"`
+}
+
+// Sink is the status of one sink of a run.
+type Sink struct {
+	Name  string    `json:"name"`
+	URL   string    `json:"url"`
+	Phase string    `json:"phase"`
+	Since time.Time `json:"since,omitzero"`
+	// Offset is up to where everything has arrived, LagOffsets how many durable offsets are still to come.
+	Offset     changelog.Offset `json:"offset"`
+	LagOffsets changelog.Offset `json:"lag_offsets"`
+	// Messages, Bytes and Retries count since the start of the run; Waiting is how many bytes are on their way.
+	Messages uint64 `json:"messages"`
+	Bytes    uint64 `json:"bytes"`
+	Waiting  int64  `json:"waiting_bytes"`
+	Retries  uint64 `json:"retries"`
+	Error    string `json:"error,omitempty"`
 }
 
 // Source is the status of one source.

@@ -27,6 +27,7 @@ type Config struct {
 	ReadyLag time.Duration
 
 	Sources []Source
+	Sinks   []Sink
 	// Entries are all settings with their values and where each comes from.
 	Entries []Entry
 	// Warnings are for the operator.
@@ -62,6 +63,8 @@ type Entry struct {
 type Request struct {
 	// DSNs are those of the command line, Names the names given to them, in order.
 	DSNs, Names []string
+	// Sinks are the URLs of --sink.
+	Sinks []string
 	// Flags are the flags of the command line with their values, by name without dashes.
 	Flags map[string][]string
 	// File is the path of the file, empty for none.
@@ -79,6 +82,7 @@ func Load(r Request) (*Config, error) {
 	l.readFile()
 	l.setGlobals()
 	l.addSources()
+	l.addSinks()
 	l.checkVariables()
 	if err := l.err(); err != nil {
 		return nil, err

@@ -390,7 +390,7 @@ func TestSizes(t *testing.T) {
 
 // The variables of one source must not be those of the program or of another setting.
 func TestVariablesAreDistinct(t *testing.T) {
-	program, source := Docs()
+	program, source, _ := Docs()
 	seen := map[string]bool{}
 	for _, d := range append(program, source...) {
 		if seen[d.Variable] || d.Help == "" {

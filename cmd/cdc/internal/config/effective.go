@@ -49,6 +49,8 @@ func (l *loader) entry(key string, secret bool, v value) {
 		text = sources.Redacted
 	case strings.HasSuffix(key, ".dsn"):
 		text = DSN(text).String()
+	case strings.HasSuffix(key, ".url"):
+		text = SinkURL(text).String()
 	}
 	l.config.Entries = append(l.config.Entries, Entry{Key: key, Value: text, Origin: v.origin})
 }
@@ -71,6 +73,11 @@ func (l *loader) checkVariables() {
 		}
 		for _, source := range l.config.Sources {
 			known = append(known, sourceVariable(source.Name, s.key))
+		}
+	}
+	for _, s := range perSink() {
+		for _, sink := range l.config.Sinks {
+			known = append(known, sourceVariable(sink.Name, s.key))
 		}
 	}
 	for _, text := range l.request.Environ {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,11 +21,12 @@ const maxFileBytes = 1 << 20
 // file is what the configuration file says.
 type file struct {
 	values  map[string]value // of the program, by key
-	sources []fileSource
+	sources []fileEntry
+	sinks   []fileEntry
 }
 
-// fileSource is one source of the file.
-type fileSource struct {
+// fileEntry is one source or sink of the file.
+type fileEntry struct {
 	name, where string
 	values      map[string]value
 }
@@ -49,7 +52,10 @@ func (l *loader) readFile() {
 	if root == nil {
 		return
 	}
-	l.file.values = l.readMapping(root, keysOf(globals()), "sources", l.readSources)
+	l.file.values = l.readMapping(root, keysOf(globals()), map[string]func(*yaml.Node){
+		"sources": func(n *yaml.Node) { l.file.sources = l.readEntries(n, keysOf(perSource())) },
+		"sinks":   func(n *yaml.Node) { l.file.sinks = l.readEntries(n, keysOf(perSink())) },
+	})
 }
 
 // parseFile is the file's top node, nil for an empty file.
@@ -86,24 +92,19 @@ func keysOf[T any](settings []setting[T]) (keys []string) {
 	return keys
 }
 
-// readMapping reads the keys of a mapping; the value of the key special, if it is not empty, is given to read.
-func (l *loader) readMapping(node *yaml.Node, keys []string, special string, read func(*yaml.Node)) map[string]value {
+// readMapping reads the keys of a mapping; the values of the keys in special are given to its functions.
+func (l *loader) readMapping(node *yaml.Node, keys []string, special map[string]func(*yaml.Node)) map[string]value {
 	values := map[string]value{}
 	l.eachKey(node, func(key string, at, v *yaml.Node) {
-		if key == special && special != "" {
+		if read := special[key]; read != nil {
 			read(v)
 			return
 		}
-		for _, known := range keys {
-			if key == known {
-				l.readValue(values, key, v)
-				return
-			}
+		if slices.Contains(keys, key) {
+			l.readValue(values, key, v)
+			return
 		}
-		known := keys
-		if special != "" {
-			known = append([]string{special}, keys...)
-		}
+		known := append(slices.Sorted(maps.Keys(special)), keys...)
 		l.fail(problem{where: l.at(at), what: fmt.Sprintf("unknown key %q", key), remedy: didYouMean(key, known)})
 	})
 	return values
@@ -133,13 +134,12 @@ func (l *loader) eachKey(node *yaml.Node, f func(key string, at, v *yaml.Node)) 
 	}
 }
 
-func (l *loader) readSources(node *yaml.Node) {
-	keys := keysOf(perSource())
+// readEntries reads named entries, each a mapping of the keys.
+func (l *loader) readEntries(node *yaml.Node, keys []string) (entries []fileEntry) {
 	l.eachKey(node, func(name string, at, v *yaml.Node) {
-		s := fileSource{name: name, where: l.at(at)}
-		s.values = l.readMapping(v, keys, "", nil)
-		l.file.sources = append(l.file.sources, s)
+		entries = append(entries, fileEntry{name: name, where: l.at(at), values: l.readMapping(v, keys, nil)})
 	})
+	return entries
 }
 
 // readValue reads one text, or a list of them.
@@ -174,7 +174,7 @@ var reference = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 // expand puts the values of variables in the place of ${env:NAME}; secrets must come from there or from a file of their own.
 func (l *loader) expand(text, where, key string) (string, bool) {
-	secret := key == "password"
+	secret := strings.HasSuffix(key, "password")
 	if path, ok := strings.CutPrefix(text, "file:"); ok && secret {
 		return l.readSecret(path, where)
 	}

@@ -22,13 +22,13 @@ type setting[T any] struct {
 	preset string // the default as text, empty for none
 	list   bool   // may have several values
 	secret bool   // has no flag and is never printed
-	kind   string // of databases that it is for, empty for all
+	kind   string // of databases or sinks that it is for, empty for all
 	single bool   // may be given to one source at a time only
 	set    func(t *T, values []string) error
 }
 
-// kindNames are the kinds of databases as people call them.
-var kindNames = map[string]string{KindPostgres: "PostgreSQL", KindMySQL: "MySQL and MariaDB"}
+// kindNames are the kinds of databases and of sinks as people call them.
+var kindNames = map[string]string{KindPostgres: "PostgreSQL", KindMySQL: "MySQL and MariaDB", KindKafka: "Kafka", KindFile: "file and Parquet"}
 
 // globals are the settings of the program.
 func globals() []setting[Config] {
@@ -114,19 +114,24 @@ func perSource() []setting[Source] {
 type Doc struct {
 	Key, Flag, Variable, Sample, Default, Help string
 	List, Secret                               bool
-	// Only names the kind of database that the setting is for, empty for all.
+	// Only names the kind of database or sink that the setting is for, empty for all.
 	Only string
 }
 
-// Docs are all settings: those of the program, then those of a source.
-func Docs() (program, source []Doc) {
+// Docs are all settings: those of the program, of a source, and of a sink.
+func Docs() (program, source, sink []Doc) {
 	for _, s := range globals() {
 		program = append(program, docOf(s, variableOf(s.key)))
 	}
 	for _, s := range perSource() {
 		source = append(source, docOf(s, "CDC_<SOURCE>_"+strings.ToUpper(s.key)))
 	}
-	return program, source
+	for _, s := range perSink() {
+		d := docOf(s, "CDC_<SINK>_"+strings.ToUpper(s.key))
+		d.Flag = ""
+		sink = append(sink, d)
+	}
+	return program, source, sink
 }
 
 func docOf[T any](s setting[T], variable string) Doc {
@@ -141,7 +146,7 @@ func flagOf(key string) string { return strings.ReplaceAll(key, "_", "-") }
 
 func variableOf(key string) string { return "CDC_" + strings.ToUpper(key) }
 
-// sourceVariable is CDC_<SOURCE>_<KEY>, with _ for whatever no variable's name may hold.
+// sourceVariable is CDC_<NAME>_<KEY> of a source or sink, with _ for whatever no variable's name may hold.
 func sourceVariable(source, key string) string {
 	name := strings.Map(func(r rune) rune {
 		switch {

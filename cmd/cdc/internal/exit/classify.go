@@ -6,6 +6,7 @@ import (
 
 	"cdc/changelog"
 	"cdc/materialize"
+	"cdc/sinks"
 	"cdc/sources"
 )
 
@@ -19,6 +20,9 @@ func Of(err error) *Error {
 		return known
 	}
 	if e := ofSource(err); e != nil {
+		return e
+	}
+	if e := ofSink(err); e != nil {
 		return e
 	}
 	if e := ofMoment(err); e != nil {
@@ -43,6 +47,19 @@ func ofSource(err error) *Error {
 		return &Error{Code: Stopped, What: string(stop.Kind) + ": " + stop.Detail, Where: stop.TableName, Remedy: stop.Remedy, Err: err}
 	case errors.As(err, &unfit):
 		return &Error{Code: Unfit, What: unfit.Detail, Remedy: unfit.Remedy, Err: err}
+	case errors.As(err, &refused):
+		return &Error{Code: Unreachable, What: refused.Detail, Remedy: refused.Remedy, Err: err}
+	}
+	return nil
+}
+
+// ofSink knows the errors of sinks.
+func ofSink(err error) *Error {
+	var stop *sinks.Stop
+	var refused *sinks.Refused
+	switch {
+	case errors.As(err, &stop):
+		return &Error{Code: Stopped, What: string(stop.Kind) + ": " + stop.Detail, Remedy: stop.Remedy, Err: err}
 	case errors.As(err, &refused):
 		return &Error{Code: Unreachable, What: refused.Detail, Remedy: refused.Remedy, Err: err}
 	}

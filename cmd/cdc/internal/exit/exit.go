@@ -19,9 +19,9 @@ const (
 	Bug         Code = 1  // a bug, or an error that nobody has classified
 	Usage       Code = 2  // command line, configuration or SQL
 	Moment      Code = 3  // the moment cannot be answered
-	Unreachable Code = 4  // a source cannot be reached, or refused the login or TLS
+	Unreachable Code = 4  // a source or sink cannot be reached, or refused the login or TLS
 	Unfit       Code = 5  // a source cannot be captured as it is: privilege, wal_level, slot, identity
-	Stopped     Code = 6  // every source is in a named stop
+	Stopped     Code = 6  // every source, or a sink that was waited for, is in a named stop
 	Differs     Code = 7  // verify found a difference
 	InUse       Code = 8  // another process holds the folder
 	Log         Code = 9  // the log is damaged or cannot be written
@@ -37,9 +37,9 @@ func Meanings() []Meaning {
 		{Bug, "a bug, or an error that has no other code"},
 		{Usage, "usage, configuration or SQL"},
 		{Moment, "the moment cannot be answered"},
-		{Unreachable, "a source cannot be reached, or refused the login or TLS"},
+		{Unreachable, "a source or a sink cannot be reached, or refused the login or TLS"},
 		{Unfit, "a source cannot be captured as it is (privilege, wal_level, slot, identity)"},
-		{Stopped, "every source is in a named stop"},
+		{Stopped, "every source, or a sink that is waited for, is in a named stop"},
 		{Differs, "`verify` found a difference"},
 		{InUse, "another process holds the folder"},
 		{Log, "the log is damaged or cannot be written"},

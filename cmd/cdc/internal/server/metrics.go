@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cdc/cmd/cdc/internal/client"
+	"cdc/sinks"
 	"cdc/sources"
 )
 
@@ -44,6 +45,17 @@ var (
 	snapshotRatio = description("snapshot_progress_ratio", "How far the copy that is running is, 0 to 1, by the source's estimate.", "source")
 )
 
+// metrics of sinks.
+var (
+	sinkPhase    = description("sink_phase", "1 for the phase that the sink is in.", "sink", "phase")
+	sinkOffset   = description("sink_offset", "Offset of the log up to which everything has arrived at the sink.", "sink")
+	sinkLag      = description("sink_lag_offsets", "Durable offsets of the log that have not arrived at the sink.", "sink")
+	sinkWaiting  = description("sink_waiting_bytes", "Bytes on their way to the sink.", "sink")
+	sinkMessages = description("sink_messages_total", "Messages that have arrived at the sink in this run.", "sink")
+	sinkBytes    = description("sink_bytes_total", "Bytes that have arrived at the sink in this run.", "sink")
+	sinkRetries  = description("sink_retries_total", "Times that something was sent to the sink again in this run.", "sink")
+)
+
 // Describe implements prometheus.Collector. It lists nothing, as sources come and go.
 func (statusCollector) Describe(chan<- *prometheus.Desc) {}
 
@@ -62,6 +74,24 @@ func (c statusCollector) Collect(out chan<- prometheus.Metric) {
 	for _, s := range status.Sources {
 		collectSource(gauge, s)
 	}
+	for _, s := range status.Sinks {
+		collectSink(out, s)
+	}
+}
+
+func collectSink(out chan<- prometheus.Metric, s client.Sink) {
+	metric := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, kind, v, append([]string{s.Name}, labels...)...)
+	}
+	for _, p := range []sinks.Phase{sinks.PhaseOpening, sinks.PhasePublishing, sinks.PhaseWaiting, sinks.PhaseStopped} {
+		metric(sinkPhase, prometheus.GaugeValue, truth(s.Phase == string(p)), string(p))
+	}
+	metric(sinkOffset, prometheus.GaugeValue, float64(s.Offset))
+	metric(sinkLag, prometheus.GaugeValue, float64(s.LagOffsets))
+	metric(sinkWaiting, prometheus.GaugeValue, float64(s.Waiting))
+	metric(sinkMessages, prometheus.CounterValue, float64(s.Messages))
+	metric(sinkBytes, prometheus.CounterValue, float64(s.Bytes))
+	metric(sinkRetries, prometheus.CounterValue, float64(s.Retries))
 }
 
 func collectSource(gauge func(*prometheus.Desc, float64, ...string), s client.Source) {

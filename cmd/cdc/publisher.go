@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"cdc/changelog"
+	"cdc/changelog/vfs"
+	"cdc/cmd/cdc/internal/client"
+	"cdc/cmd/cdc/internal/config"
+	"cdc/schema"
+	"cdc/sinks"
+	"cdc/sources"
+)
+
+// publisher is one sink of a run.
+type publisher struct {
+	spec  config.Sink
+	sink  sinks.Sink
+	store *sinks.Store
+	wants func(*schema.Table) bool
+
+	mu      sync.Mutex // guards all below
+	phase   sinks.Phase
+	since   time.Time
+	failure error
+	worked  bool // it has published in this run or in an earlier one
+}
+
+// sinksDir is where the folder keeps what it knows of sinks.
+func sinksDir(data string) string { return filepath.Join(data, "sinks") }
+
+// newPublisher makes the sink of a run. It does not connect.
+func (c *capture) newPublisher(spec config.Sink) (*publisher, error) {
+	dir := filepath.Join(sinksDir(c.app.Data), spec.Name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of sink %s: %w", spec.Name, err)
+	}
+	p := &publisher{spec: spec, store: sinks.NewStore(vfs.OS{}, dir), phase: sinks.PhaseOpening, since: time.Now()}
+	saved, err := p.store.Load()
+	if err != nil {
+		return nil, err
+	}
+	p.worked = saved.Offset > 0
+	if p.wants, err = wantedTables(spec.Tables); err != nil {
+		return nil, err
+	}
+	p.sink, err = openSink(&spec, c.log, c.logger)
+	return p, err
+}
+
+// wantedTables tells the tables that a sink publishes.
+func wantedTables(texts []string) (func(*schema.Table) bool, error) {
+	var include, exclude []sources.Pattern
+	for _, text := range texts {
+		p, err := sources.ParsePattern(text)
+		switch {
+		case err != nil:
+			return nil, err
+		case p.Excludes():
+			exclude = append(exclude, p)
+		default:
+			include = append(include, p)
+		}
+	}
+	return func(t *schema.Table) bool {
+		matches := func(p sources.Pattern) bool { return p.Matches(t.Source, t.Schema, t.Name) }
+		return (len(include) == 0 || slices.ContainsFunc(include, matches)) && !slices.ContainsFunc(exclude, matches)
+	}, nil
+}
+
+// publish runs the sink. A sink that stops leaves the capture running: what it lacks waits in the log. Its error ends the run only
+// when it has never worked: then what is wrong is how it was named.
+func (c *capture) publish(ctx context.Context, p *publisher) error {
+	first := !p.hasWorked()
+	err := sinks.Run(ctx, sinks.RunOptions{
+		Log: c.log, Sink: p.sink, Name: p.spec.Name, Store: p.store, Wanted: p.wants, First: first, Logger: c.logger, Phase: p.enter,
+	})
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !p.hasWorked():
+		return unusable(p.spec.Name, err)
+	case ofSink(err):
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// ofSink reports whether an error concerns its sink only.
+func ofSink(err error) bool {
+	var stop *sinks.Stop
+	return errors.As(err, &stop)
+}
+
+// unusable is the error of a sink that ends a run: one without a better reason means that it cannot be reached.
+func unusable(name string, err error) error {
+	var refused *sinks.Refused
+	if ofSink(err) || errors.As(err, &refused) {
+		return fmt.Errorf("sink %s: %w", name, err)
+	}
+	return &sinks.Refused{Detail: fmt.Sprintf("sink %s cannot be reached: %v", name, err), Remedy: "check its URL, and that it runs"}
+}
+
+// enter notes a phase as Run reports it.
+func (p *publisher) enter(phase sinks.Phase, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.phase, p.failure, p.since = phase, err, time.Now()
+	p.worked = p.worked || phase == sinks.PhasePublishing
+}
+
+func (p *publisher) hasWorked() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.worked
+}
+
+// stopped is why the sink does nothing until somebody acts, nil while it works.
+func (p *publisher) stopped() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.phase != sinks.PhaseStopped {
+		return nil
+	}
+	return unusable(p.spec.Name, p.failure)
+}
+
+// status is what the sink is doing.
+func (p *publisher) status(durable changelog.Offset) client.Sink {
+	progress, arrived := p.sink.Progress(), p.sink.Arrived()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := client.Sink{
+		Name: p.spec.Name, URL: p.spec.URL.String(), Phase: string(p.phase), Since: p.since.UTC(), Offset: arrived.Offset,
+		LagOffsets: durable - min(durable, arrived.Offset), Messages: progress.Messages, Bytes: progress.Bytes, Waiting: progress.Waiting, Retries: progress.Retries,
+	}
+	if p.failure != nil {
+		s.Error = p.failure.Error()
+	}
+	return s
+}

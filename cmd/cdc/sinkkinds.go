@@ -1,0 +1,159 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"cdc/changelog"
+	"cdc/cmd/cdc/internal/config"
+	"cdc/cmd/cdc/internal/exit"
+	"cdc/schema/avro"
+	"cdc/sinks"
+	"cdc/sinks/envelope"
+	"cdc/sinks/file"
+	"cdc/sinks/folder"
+	"cdc/sinks/kafka"
+)
+
+// openSink makes the sink of a URL. It does not connect.
+func openSink(spec *config.Sink, log changelog.Log, logger *slog.Logger) (sinks.Sink, error) {
+	sink, err := sinkOf(spec, log, logger)
+	if err != nil {
+		return nil, &exit.Error{
+			Code: exit.Usage, What: err.Error(), Where: "sink " + spec.Name, Remedy: "'cdc config check' shows every setting with its origin", Err: err,
+		}
+	}
+	return sink, nil
+}
+
+// sinkOf is the one switch on the kind of a sink.
+func sinkOf(spec *config.Sink, log changelog.Log, logger *slog.Logger) (sinks.Sink, error) {
+	encoder, err := encoderOf(spec, log)
+	if err != nil {
+		return nil, err
+	}
+	switch spec.URL.Kind() {
+	case config.KindKafka:
+		return kafkaSink(spec, log, encoder, logger)
+	case config.KindFile:
+		return file.New(file.Options{Folder: folderOf(spec, log), Encoder: encoder})
+	}
+	return nil, fmt.Errorf("%s is of no kind that this build knows", spec.URL)
+}
+
+// folderOf says where the files of a sink go and when they are finished.
+func folderOf(spec *config.Sink, log changelog.Log) folder.Options {
+	return folder.Options{Dir: spec.URL.Dir(), Log: log.ID(), Interval: spec.RotateTime, FileBytes: spec.RotateSize}
+}
+
+func kafkaSink(spec *config.Sink, log changelog.Log, encoder sinks.Encoder, logger *slog.Logger) (sinks.Sink, error) {
+	o := kafka.Options{
+		Brokers: spec.URL.Brokers(), Name: spec.Name, Log: log, Encoder: encoder, Logger: logger, Compression: kafka.Compression(spec.Kafka.Compression),
+		AllowCreate: !spec.Kafka.NoCreate, Partitions: spec.Kafka.Partitions, ReplicationFactor: spec.Kafka.Replication,
+	}
+	if user := spec.URL.User(); user != "" {
+		mechanism := kafka.ScramSHA512
+		if spec.Kafka.SASL != "" {
+			mechanism = kafka.Mechanism(strings.ToUpper(spec.Kafka.SASL))
+		}
+		o.SASL = &kafka.SASL{Mechanism: mechanism, User: user, Password: kafka.Secret(spec.Password)}
+	}
+	var err error
+	o.TLS, err = kafkaTLS(spec)
+	if err != nil {
+		return nil, err
+	}
+	return kafka.New(o)
+}
+
+// kafkaTLS is how connections are encrypted, nil for not at all: that is so on loopback unless it is asked for.
+func kafkaTLS(spec *config.Sink) (*tls.Config, error) {
+	k := &spec.Kafka
+	mode := k.TLS
+	if mode == "" {
+		mode = "on"
+		if k.CA == "" && k.Cert == "" && allLoopback(spec.URL.Brokers()) {
+			mode = "off"
+		}
+	}
+	if mode == "off" {
+		return nil, nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: mode == "no-verify"}
+	if k.CA != "" {
+		pem, err := os.ReadFile(k.CA)
+		if err != nil {
+			return nil, fmt.Errorf("tls_ca: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls_ca: %s holds no certificate in PEM", k.CA)
+		}
+	}
+	if (k.Cert == "") != (k.KeyPEM == "") {
+		return nil, errors.New("tls_cert and tls_key belong together")
+	}
+	if k.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(k.Cert, k.KeyPEM)
+		if err != nil {
+			return nil, fmt.Errorf("tls_cert and tls_key: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return t, nil
+}
+
+func allLoopback(brokers []string) bool {
+	for _, b := range brokers {
+		host, _, err := net.SplitHostPort(b)
+		if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return false
+		}
+	}
+	return true
+}
+
+// registryTimeout bounds a question to the schema registry.
+const registryTimeout = 10 * time.Second
+
+// encoderOf makes what turns the log's units into the sink's messages.
+func encoderOf(spec *config.Sink, log changelog.Log) (sinks.Encoder, error) {
+	o := spec.Messages
+	o.Source = describeSource(log)
+	if spec.Registry != "" {
+		registry, err := avro.NewRegistry(avro.RegistryOptions{
+			URL: spec.Registry, User: spec.RegistryUser, Password: string(spec.RegistryPassword), Timeout: registryTimeout,
+		})
+		if err != nil {
+			return nil, err
+		}
+		if o.Serializer, err = envelope.NewAvro(envelope.AvroOptions{Registry: registry}); err != nil {
+			return nil, err
+		}
+	}
+	return envelope.New(o)
+}
+
+// describeSource tells messages what the log and the kind of a source say of it.
+func describeSource(log changelog.Log) func(changelog.SourceID) (envelope.Source, error) {
+	return func(id changelog.SourceID) (envelope.Source, error) {
+		for _, info := range log.Catalog().Sources() {
+			if info.ID != id {
+				continue
+			}
+			k, ok := kindOf(info.Kind)
+			if !ok {
+				break
+			}
+			return envelope.Source{Name: info.Name, Database: info.Find("database"), Connector: k.connector(&info), Place: k.place}, nil
+		}
+		return envelope.Source{}, fmt.Errorf("source %d is of no kind that this build publishes", id)
+	}
+}
