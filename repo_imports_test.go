@@ -105,6 +105,7 @@ var clients = []client{
 	{module: "github.com/jackc/pglogrepl", owners: []string{"sources/postgres"}},
 	{module: "github.com/jackc/pgx/v5", owners: []string{"sources/postgres", "e2e", demo}},
 	{module: "github.com/klauspost/compress", owners: []string{"changelog", "materialize", "sources/mysql/binlog", "sinks/kafka"}},
+	{module: "github.com/pierrec/lz4/v4", owners: []string{"sinks/kafka"}},
 	{module: "github.com/segmentio/kafka-go", owners: []string{"sinks/kafka"}},
 	{module: "github.com/go-mysql-org/go-mysql", owners: []string{"sources/mysql", "e2e", demo}},
 	{module: "github.com/twmb/franz-go", owners: []string{"e2e"}, tests: true},

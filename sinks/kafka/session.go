@@ -45,9 +45,11 @@ type session struct {
 	seek    sync.Cond    // lost has grown, or the session has failed
 	room    sync.Cond    // something has arrived, or the session has failed
 	written changelog.Offset
-	waiting int64 // bytes that have not arrived
-	free    []*batch
-	failed  error
+	// reported is the newest checkpoint that was given out: those do not go back, even when the cluster has lost what had arrived.
+	reported changelog.Offset
+	waiting  int64 // bytes that have not arrived
+	free     []*batch
+	failed   error
 }
 
 // counts are the numbers of a sink's progress.
@@ -256,8 +258,8 @@ func (s *session) await(ctx context.Context, ready func() bool) error {
 	return context.Cause(ctx)
 }
 
-// maxFree bounds the batches kept for reuse.
-const maxFree = 64
+// maxFree bounds the batches kept for reuse, which hold up to 2 MB each.
+const maxFree = 8
 
 func (s *session) newBatch() *batch {
 	b := new(batch)
@@ -318,7 +320,14 @@ func (s *session) checkpoint() sinks.Checkpoint {
 		}
 		topics[name] = ts
 	}
-	return sinks.Checkpoint{Offset: arrived(s.written, s.topics), State: stateOf(topics)}
+	st, c := state{Topics: topics}, sinks.Checkpoint{Offset: arrived(s.written, s.topics)}
+	if c.Offset < s.reported {
+		st.After = new(c.Offset)
+		c = sinks.Checkpoint{Offset: s.reported}
+	}
+	s.reported = c.Offset
+	c.State = st.encode()
+	return c
 }
 
 // brokerTimeout is how long the broker may wait for replicas, in milliseconds: less than we wait for the broker.

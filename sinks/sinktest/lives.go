@@ -154,8 +154,7 @@ func testWithoutChanges(s *suite) {
 
 func testLarge(s *suite) {
 	s.fill(3)
-	const changes = 64 << 10
-	s.must(s.shop.large(s.Context(), changes))
+	s.must(s.shop.large(s.Context(), int(s.o.LargeBytes/1024)))
 	s.fill(3)
 	p := s.open(sinks.Checkpoint{})
 	stop, grown := make(chan struct{}), make(chan uint64)

@@ -24,8 +24,9 @@ type Options struct {
 	Locked bool
 	// NoTombstones says that the destination has no place for messages without a value. None are made then.
 	NoTombstones bool
-	// MemoryBytes is by how much the heap may grow while a unit of 64 MiB goes through; zero is 32 MiB.
-	MemoryBytes uint64
+	// LargeBytes is the size of a large unit; zero is 64 MiB. MemoryBytes is by how much the heap may grow while it goes through;
+	// zero is 32 MiB.
+	LargeBytes, MemoryBytes uint64
 }
 
 // Destination is where the sinks of one test write. Its methods may fail the test.
@@ -46,6 +47,9 @@ type Destination interface {
 func Run(t *testing.T, o Options) {
 	if o.MemoryBytes == 0 {
 		o.MemoryBytes = 32 << 20
+	}
+	if o.LargeBytes == 0 {
+		o.LargeBytes = 64 << 20
 	}
 	tests := []struct {
 		name string

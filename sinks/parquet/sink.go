@@ -1,0 +1,137 @@
+package parquet
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+
+	"cdc/changelog"
+	"cdc/schema"
+	"cdc/sinks/folder"
+)
+
+// New makes a sink of Parquet files.
+func New(o Options) (*folder.Sink, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return folder.New(o.Folder, &format{o: o.withDefaults()})
+}
+
+// format writes changes as rows.
+type format struct {
+	o        Options
+	round    *folder.Round
+	recent   list.List // of *content, the one written to last in front; of the round
+	buffered int64     // bytes that all contents keep
+	names    map[*schema.Table]string
+	messages map[changelog.SourceID]*messageTable
+}
+
+var _ folder.Format = (*format)(nil)
+
+// Extension implements folder.Format.
+func (f *format) Extension() string { return ".parquet" }
+
+// Write implements folder.Format.
+func (f *format) Write(ctx context.Context, r *folder.Round, u *changelog.Unit) (rows uint64, err error) {
+	if f.round != r {
+		f.round, f.buffered = r, 0
+		f.recent.Init()
+	}
+	var c changelog.Change
+	for {
+		ok, err := u.Next(&c)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if !ok || err != nil {
+			return rows, err
+		}
+		if c.Op == changelog.OpMessage {
+			if err := f.messageRow(&u.Meta, &c); err != nil {
+				return rows, err
+			}
+		}
+		if err := f.writeChange(&u.Meta, &c); err != nil {
+			return rows, fmt.Errorf("write change of %s at offset %d: %w", c.Table.FullName(), c.Offset, err)
+		}
+		rows++
+	}
+}
+
+// writeChange adds a row to the table's file.
+func (f *format) writeChange(m *changelog.UnitMeta, c *changelog.Change) error {
+	content, err := f.content(c)
+	if err != nil {
+		return err
+	}
+	before := content.bytes
+	if err := content.write(m, c); err != nil {
+		return err
+	}
+	f.buffered += content.bytes - before
+	if content.bytes >= f.o.RowGroupBytes || content.rows >= rowGroupRows {
+		return f.flush(content)
+	}
+	if f.buffered >= f.o.BufferBytes {
+		return f.flushLargest()
+	}
+	return nil
+}
+
+// content is that of the file which the change goes to. A table version begins another file.
+func (f *format) content(c *changelog.Change) (*content, error) {
+	stream := f.name(c.Table)
+	if file := f.round.Current(stream); file != nil && file.Content.(*content).shape.table != c.Table {
+		if err := f.round.Complete(file); err != nil {
+			return nil, err
+		}
+	}
+	file, err := f.round.File(stream, c.Offset)
+	if err != nil {
+		return nil, err
+	}
+	if known, ok := file.Content.(*content); ok {
+		f.recent.MoveToFront(known.place)
+		return known, nil
+	}
+	for f.recent.Len() >= f.o.Tables {
+		if err := f.round.Complete(f.recent.Back().Value.(*content).file); err != nil {
+			return nil, err
+		}
+	}
+	made := newContent(f, file, newShape(c.Table))
+	file.Content = made
+	return made, nil
+}
+
+// name is the table's name as a stream.
+func (f *format) name(t *schema.Table) string {
+	name, ok := f.names[t]
+	if !ok {
+		if f.names == nil {
+			f.names = map[*schema.Table]string{}
+		}
+		name = t.FullName()
+		f.names[t] = name
+	}
+	return name
+}
+
+// flush ends the content's row group.
+func (f *format) flush(c *content) error {
+	f.buffered -= c.bytes
+	return c.flush()
+}
+
+// flushLargest makes room by ending the largest row group.
+func (f *format) flushLargest() error {
+	var largest *content
+	for e := f.recent.Front(); e != nil; e = e.Next() {
+		if c := e.Value.(*content); largest == nil || c.bytes > largest.bytes {
+			largest = c
+		}
+	}
+	return f.flush(largest)
+}
