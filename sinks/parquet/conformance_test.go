@@ -19,10 +19,10 @@ import (
 
 func TestConformance(t *testing.T) {
 	sinktest.Run(t, sinktest.Options{
-		Locked: true, NoTombstones: true, LargeBytes: 128 << 20, MemoryBytes: 64 << 20,
+		Locked: true, NoTombstones: true,
 		Open: func(t *testing.T) sinktest.Destination {
 			return &destination{Disk: sinktest.NewDisk(), t: t, options: parquet.Options{
-				Folder: folder.Options{Dir: t.TempDir(), Interval: time.Second},
+				Folder: folder.Options{Dir: t.TempDir(), Interval: time.Second}, RowGroupBytes: 4 << 20,
 			}}
 		},
 	})

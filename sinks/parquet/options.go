@@ -15,7 +15,8 @@ type Options struct {
 	Source func(changelog.SourceID) string
 	// RowGroupBytes is the size of packed rows from which on a row group is written out.
 	RowGroupBytes int64
-	// BufferBytes bounds what all files of a round keep in memory until it is written out, by the size of packed rows.
+	// BufferBytes bounds what all files of a round keep in memory until it is written out, by the size of packed rows. As columns
+	// they take up to three times as much.
 	BufferBytes int64
 	// Tables bounds how many tables' files are being written at once; beyond it, the one written to least recently is finished.
 	Tables int
@@ -24,7 +25,7 @@ type Options struct {
 // Defaults.
 const (
 	DefaultRowGroupBytes = 16 << 20
-	DefaultBufferBytes   = 64 << 20
+	DefaultBufferBytes   = 32 << 20
 	// DefaultTables is as many as take some ten MiB: each column of a file has buffers of its own.
 	DefaultTables = 500
 )
