@@ -194,48 +194,44 @@ func (r *rig) history(digit string) {
 }
 
 // After a reset, the same names stand at the same places for other transactions.
-func TestG2AnotherTransactionOfTheSameNameAndPlaceIsDiverged(t *testing.T) {
-	for name, settings := range map[string]map[string]string{"by name": nil, "by place": {"gtid_mode": "OFF", "enforce_gtid_consistency": "OFF"}} {
-		t.Run(name, func(t *testing.T) {
-			ownRigs(t, testservers.MySQLOptions{}, func(t *testing.T, r *rig) {
-				if settings != nil {
-					if r.maria() {
-						return // it always has GTIDs
-					}
-					if err := r.m.RestartWith(t.Context(), settings); err != nil {
-						t.Fatal(err)
-					}
-					r.open = r.session()
-				}
-				r.sql("CREATE TABLE t (id int PRIMARY KEY)")
-				r.history("1")
-				r.Run()
-				r.sql("INSERT INTO t VALUES (21)")
-				r.Sync()
-				r.Restart()
-				r.Sync()
-				r.Halt()
-				before, err := r.m.BinlogEnd(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				r.history("2")
-				r.sql("INSERT INTO t VALUES (22)")
-				if after, err := r.m.BinlogEnd(t.Context()); err != nil || after != before {
-					t.Fatalf("the binlog ends at %v, %v, and not at %v again", after, err, before)
-				}
-				r.sql("INSERT INTO t VALUES (23)")
-				r.Start()
-				if stop := r.WantStop(changelog.StopDiverged, "is another one at the server"); stop.Unrecorded || stop.Position == "" {
-					t.Errorf("the stop is %+v", stop)
-				}
-				r.Decide(changelog.Decision{Action: actionRecopy})
-				r.Restart()
-				r.Sync()
-				r.same("t")
-			})
-		})
+func TestG2AnotherTransactionOfTheSameNameIsDiverged(t *testing.T) {
+	ownRigs(t, testservers.MySQLOptions{}, testSameAgain)
+}
+
+// Without GTIDs, the place is the name.
+func TestG2AnotherTransactionAtTheSamePlaceIsDiverged(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{"gtid_mode": "OFF", "enforce_gtid_consistency": "OFF"}
+	testSameAgain(t, newRig(t, testservers.StartMySQLFor(t, testservers.MySQLOptions{Settings: settings})))
+}
+
+func testSameAgain(t *testing.T, r *rig) {
+	r.sql("CREATE TABLE t (id int PRIMARY KEY)")
+	r.history("1")
+	r.Run()
+	r.sql("INSERT INTO t VALUES (21)")
+	r.Sync()
+	r.Restart()
+	r.Sync()
+	r.Halt()
+	before, err := r.m.BinlogEnd(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
+	r.history("2")
+	r.sql("INSERT INTO t VALUES (22)")
+	if after, err := r.m.BinlogEnd(t.Context()); err != nil || after != before {
+		t.Fatalf("the binlog ends at %v, %v, and not at %v again", after, err, before)
+	}
+	r.sql("INSERT INTO t VALUES (23)")
+	r.Start()
+	if stop := r.WantStop(changelog.StopDiverged, "is another one at the server"); stop.Unrecorded || stop.Position == "" {
+		t.Errorf("the stop is %+v", stop)
+	}
+	r.Decide(changelog.Decision{Action: actionRecopy})
+	r.Restart()
+	r.Sync()
+	r.same("t")
 }
 
 // A crash in which MySQL loses the last transaction of its binlog, and the next one gets its name.
