@@ -122,7 +122,6 @@ var clients = []client{
 	{module: "golang.org/x/sync", owners: anywhere},
 	{module: "golang.org/x/time", owners: anywhere},
 	{module: "golang.org/x/sys", owners: anywhere},
-	{module: "github.com/twmb/franz-go", owners: testOnly, tests: true},
 	{module: "github.com/twmb/avro", owners: testOnly, tests: true},
 	{module: "pgregory.net/rapid", owners: testOnly, tests: true},
 	{module: "github.com/cockroachdb/datadriven", owners: testOnly, tests: true},

@@ -36,6 +36,8 @@ type cli struct {
 	Log    logCmd    `cmd:"" group:"check" help:"Check and inspect the log's files."`
 	Config configCmd `cmd:"" group:"check" help:"Check the configuration."`
 
+	ImportDebezium importDebeziumCmd `cmd:"" name:"import-debezium" group:"other" help:"Translate a Debezium connector's configuration."`
+
 	Demo       demoCmd       `cmd:"" group:"other" help:"Show everything on a private, busy database."`
 	Completion completionCmd `cmd:"" group:"other" help:"Print a completion script for a shell."`
 	Version    versionCmd    `cmd:"" group:"other" help:"Print the version."`

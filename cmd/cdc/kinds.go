@@ -92,7 +92,7 @@ func placeOfMySQL(p changelog.Position) (envelope.Place, error) {
 	if err != nil {
 		return envelope.Place{}, err
 	}
-	return envelope.Place{File: at.File, Offset: at.Offset}, nil
+	return envelope.Place{GTID: at.String(), File: at.File, Offset: at.Offset}, nil
 }
 
 // dsnForms are the forms of DSNs, for people.

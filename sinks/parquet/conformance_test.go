@@ -19,23 +19,23 @@ import (
 
 func TestConformance(t *testing.T) {
 	sinktest.Run(t, sinktest.Options{
-		Locked: true, NoTombstones: true, LargeBytes: 128 << 20, MemoryBytes: 64 << 20,
+		Locked: true, NoTombstones: true, MemoryBytes: 56 << 20, // a zstd encoder takes 16 of them
 		Open: func(t *testing.T) sinktest.Destination {
 			return &destination{Disk: sinktest.NewDisk(), t: t, options: parquet.Options{
-				Folder: folder.Options{Dir: t.TempDir(), Interval: time.Second},
+				Folder: folder.Options{Dir: t.TempDir(), Interval: time.Second}, RowGroupBytes: 4 << 20,
 			}}
 		},
 	})
 }
 
-// Small files, row groups and numbers of tables lead over all the borders that sizes make.
+// Small files, row groups and numbers of writers lead over all the borders that sizes make.
 func TestConformanceOfSmallFiles(t *testing.T) {
 	sinktest.Run(t, sinktest.Options{
 		Locked: true, NoTombstones: true, LargeBytes: 1 << 20,
 		Open: func(t *testing.T) sinktest.Destination {
 			return &destination{Disk: sinktest.NewDisk(), t: t, options: parquet.Options{
 				Folder:        folder.Options{Dir: t.TempDir(), Interval: time.Second, FileBytes: 4 << 10, RoundBytes: 8 << 10, OpenFiles: 1},
-				RowGroupBytes: 2 << 10, Tables: 1,
+				RowGroupBytes: 2 << 10, Writers: 1,
 			}}
 		},
 	})

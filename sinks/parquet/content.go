@@ -2,177 +2,65 @@ package parquet
 
 import (
 	"container/list"
-	"encoding/hex"
 	"fmt"
 	"io"
-	"strconv"
-	"unicode/utf8"
 
-	"github.com/parquet-go/parquet-go"
-
-	"cdc/changelog"
-	"cdc/schema"
 	"cdc/sinks/folder"
 )
 
-// content is what a file holds: rows of one table version.
+// content is what a file holds: rows of one table version. Changes wait, packed as the log has them, until they make a row group:
+// a Parquet writer takes a hundred times as much for a table of few rows.
 type content struct {
-	format *format
-	file   *folder.File
-	place  *list.Element // in format.recent
-	shape  *shape
-	w      *parquet.GenericWriter[any]
-	row    []parquet.Row // one, used again
-	text   []byte        // bytes that values of the row point to
-	absent []byte        // JSON of what the row has no value for
-	unfit  []byte        // JSON of what does not fit
-	rows   int           // of the row group, and their packed size
-	bytes  int64
+	format  *format
+	shape   *shape
+	file    *folder.File
+	waiting queue
+	writer  *writer // nil until the first row group is written
+	place   *list.Element
 }
 
 var _ io.Closer = (*content)(nil)
 
-func newContent(f *format, file *folder.File, s *shape) *content {
-	c := &content{format: f, file: file, shape: s, row: []parquet.Row{make(parquet.Row, s.leaves())}}
-	c.w = parquet.NewGenericWriter[any](file, s.schema, parquet.CreatedBy("cdc", "", ""), parquet.Compression(&parquet.Zstd),
-		parquet.KeyValueMetadata("cdc.table", s.table.FullName()),
-		parquet.KeyValueMetadata("cdc.table_version", strconv.FormatUint(uint64(s.table.Version), 10)))
-	c.place = f.recent.PushFront(c)
-	return c
-}
-
-// rowOverhead is what the columns beside the row's own take, roughly.
-const rowOverhead = 48
-
-// write adds a change.
-func (c *content) write(m *changelog.UnitMeta, change *changelog.Change) error {
-	c.text, c.absent, c.unfit = c.text[:0], c.absent[:0], c.unfit[:0]
-	row := c.row[0]
-	required := func(leaf int, v parquet.Value) { row[leaf] = v.Level(0, 0, leaf) }
-	c.text = append(append(c.text, byte(change.Op)), c.shape.table.Source...)
-	required(leafOp, parquet.ByteArrayValue(c.text[:1]))
-	required(leafOffset, parquet.Int64Value(int64(change.Offset)))
-	required(leafCommit, parquet.Int64Value(int64(m.Commit())))
-	required(leafSource, parquet.ByteArrayValue(c.text[1:]))
-	required(leafTime, parquet.Int64Value(int64(m.CommitTime)))
-	switch change.Image {
-	case changelog.ImageFull:
-		row[leafImage] = imageFull
-	case changelog.ImageKey:
-		row[leafImage] = imageKey
-	default:
-		row[leafImage] = parquet.NullValue().Level(0, 0, leafImage)
-	}
-	shown := change.After
-	if shown.IsZero() {
-		shown = change.Before
-	}
-	columns := len(c.shape.names)
-	c.add(row[leavesBefore:], columnSet{row: shown, leaf: leavesBefore, noteAbsent: !change.After.IsZero()})
-	c.add(row[leavesBefore+columns:], columnSet{row: change.Before, leaf: leavesBefore + columns, group: 1, prefix: columnBefore + "."})
-	last := leavesBefore + 2*columns
-	row[last] = jsonValue(c.absent, ']', last)
-	row[last+1] = jsonValue(c.unfit, '}', last+1)
-	if _, err := c.w.WriteRows(c.row); err != nil {
-		return fmt.Errorf("write Parquet: %w", err)
-	}
-	if cap(c.text) > keepTextBytes {
-		c.text = nil
-	}
-	c.rows++
-	c.bytes += int64(len(change.Before.Raw()) + len(change.After.Raw()) + rowOverhead)
-	return nil
-}
-
-// keepTextBytes is the largest buffer kept for the next row: not that of one enormous value.
-const keepTextBytes = 1 << 20
-
-var (
-	imageFull = parquet.ByteArrayValue([]byte("full")).Level(0, 1, leafImage)
-	imageKey  = parquet.ByteArrayValue([]byte("key")).Level(0, 1, leafImage)
-)
-
-// columnSet is a row that is to be laid into leaves.
-type columnSet struct {
-	row        schema.Row // zero when there is none
-	leaf       int        // the first
-	group      int        // the definition level of the group that holds the columns
-	noteAbsent bool
-	prefix     string // of column names in notes
-}
-
-// add sets the leaves of a row.
-func (c *content) add(dst []parquet.Value, s columnSet) {
-	for i := range c.shape.names {
-		v, level := parquet.NullValue(), 0
-		if !s.row.IsZero() {
-			v, level = c.value(s, i)
-		}
-		dst[i] = v.Level(0, level, s.leaf+i)
-	}
-}
-
-// value is a column's value and its definition level; what cannot be said in the column is noted.
-func (c *content) value(s columnSet, i int) (parquet.Value, int) {
-	column := &c.shape.table.Columns[i]
-	switch s.row.State(i) {
-	case schema.Null:
-		return parquet.NullValue(), s.group
-	case schema.Absent:
-		if s.noteAbsent {
-			c.absent = schema.AppendJSONString(append(c.absent, separator(c.absent, '[')), []byte(c.shape.names[i]))
-		}
-		return parquet.NullValue(), s.group
-	}
-	v, text, ok := value(c.text, column, s.row, i)
-	c.text = text
-	if ok {
-		return v, s.group + 1
-	}
-	c.unfit = schema.AppendJSONString(append(c.unfit, separator(c.unfit, '{')), []byte(s.prefix+c.shape.names[i]))
-	c.unfit = schema.AppendJSONString(append(c.unfit, ':'), unfitText(column, s.row, i))
-	return parquet.NullValue(), s.group
-}
-
-// unfitText is a value as its source prints it, or \x and hexadecimal digits when that is not UTF-8.
-func unfitText(c *schema.Column, r schema.Row, i int) []byte {
-	text := schema.AppendText(nil, c, r, i)
-	if utf8.Valid(text) {
-		return text
-	}
-	return hex.AppendEncode([]byte(`\x`), text)
-}
-
-// separator is what comes before the next item of a JSON list or object.
-func separator(text []byte, open byte) byte {
-	if len(text) == 0 {
-		return open
-	}
-	return ','
-}
-
-// jsonValue is a note, null when there is nothing in it.
-func jsonValue(text []byte, end byte, leaf int) parquet.Value {
-	if len(text) == 0 {
-		return parquet.NullValue().Level(0, 0, leaf)
-	}
-	return parquet.ByteArrayValue(append(text, end)).Level(0, 1, leaf)
-}
-
-// flush ends the row group.
+// flush writes what waits as a row group.
 func (c *content) flush() error {
-	c.rows, c.bytes = 0, 0
-	if err := c.w.Flush(); err != nil {
+	if c.writer == nil {
+		if err := c.format.makeRoom(); err != nil {
+			return err
+		}
+		c.writer = newWriter(c.file, c.shape, c.format.codec)
+		c.place = c.format.writing.PushFront(c)
+	}
+	c.format.writing.MoveToFront(c.place)
+	if err := c.writeWaiting(); err != nil {
+		return err
+	}
+	if err := c.writer.w.Flush(); err != nil {
 		return fmt.Errorf("write Parquet: %w", err)
 	}
 	return nil
+}
+
+// writeWaiting hands what waits to the writer.
+func (c *content) writeWaiting() error {
+	c.format.buffered -= int64(len(c.waiting.bytes))
+	err := c.waiting.each(c.shape.table, c.writer.write)
+	c.waiting.reset()
+	return err
 }
 
 // Close writes the last row group and the footer.
 func (c *content) Close() error {
-	c.format.recent.Remove(c.place)
-	c.format.buffered -= c.bytes
-	if err := c.w.Close(); err != nil {
+	delete(c.format.filling, c)
+	if c.place != nil {
+		c.format.writing.Remove(c.place)
+	}
+	if c.writer == nil {
+		c.writer = newWriter(c.file, c.shape, c.format.codec)
+	}
+	if err := c.writeWaiting(); err != nil {
+		return err
+	}
+	if err := c.writer.w.Close(); err != nil {
 		return fmt.Errorf("write Parquet: %w", err)
 	}
 	return nil

@@ -15,18 +15,20 @@ type Options struct {
 	Source func(changelog.SourceID) string
 	// RowGroupBytes is the size of packed rows from which on a row group is written out.
 	RowGroupBytes int64
-	// BufferBytes bounds what all files of a round keep in memory until it is written out, by the size of packed rows.
+	// BufferBytes bounds what all files of a round keep in memory until it is written out, by the size of packed rows. As columns
+	// they take up to three times as much.
 	BufferBytes int64
-	// Tables bounds how many tables' files are being written at once; beyond it, the one written to least recently is finished.
-	Tables int
+	// Writers bounds how many files that have a row group already are being written at once; beyond it, the one written to least
+	// recently is finished.
+	Writers int
 }
 
 // Defaults.
 const (
 	DefaultRowGroupBytes = 16 << 20
-	DefaultBufferBytes   = 64 << 20
-	// DefaultTables is as many as take some ten MiB: each column of a file has buffers of its own.
-	DefaultTables = 500
+	DefaultBufferBytes   = 32 << 20
+	// DefaultWriters is as many as take some ten MiB: each column of a writer has buffers of its own, of some ten KiB.
+	DefaultWriters = 16
 )
 
 // rowGroupRows bounds the rows of a row group as readers split work by it.
@@ -38,8 +40,8 @@ func (o *Options) Validate() error {
 	if o.Source == nil {
 		problems = append(problems, errors.New("no names of sources for Parquet files are given"))
 	}
-	if o.RowGroupBytes < 0 || o.BufferBytes < 0 || o.Tables < 0 {
-		problems = append(problems, fmt.Errorf("sizes of Parquet files are negative: row group %d, buffer %d, tables %d", o.RowGroupBytes, o.BufferBytes, o.Tables))
+	if o.RowGroupBytes < 0 || o.BufferBytes < 0 || o.Writers < 0 {
+		problems = append(problems, fmt.Errorf("sizes of Parquet files are negative: row group %d, buffer %d, writers %d", o.RowGroupBytes, o.BufferBytes, o.Writers))
 	}
 	return errors.Join(problems...)
 }
@@ -52,8 +54,8 @@ func (o Options) withDefaults() Options {
 	if o.BufferBytes == 0 {
 		o.BufferBytes = DefaultBufferBytes
 	}
-	if o.Tables == 0 {
-		o.Tables = DefaultTables
+	if o.Writers == 0 {
+		o.Writers = DefaultWriters
 	}
 	return o
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/parquet-go/parquet-go/compress"
+
 	"cdc/changelog"
 	"cdc/schema"
 	"cdc/sinks/folder"
@@ -15,15 +17,17 @@ func New(o Options) (*folder.Sink, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return folder.New(o.Folder, &format{o: o.withDefaults()})
+	return folder.New(o.Folder, &format{o: o.withDefaults(), codec: newCodec()})
 }
 
 // format writes changes as rows.
 type format struct {
 	o        Options
+	codec    compress.Codec
 	round    *folder.Round
-	recent   list.List // of *content, the one written to last in front; of the round
-	buffered int64     // bytes that all contents keep
+	filling  map[*content]bool // those of the round with changes that wait
+	buffered int64             // bytes of all that wait
+	writing  list.List         // of *content with a writer, the one written to last in front
 	names    map[*schema.Table]string
 	messages map[changelog.SourceID]*messageTable
 }
@@ -36,8 +40,8 @@ func (f *format) Extension() string { return ".parquet" }
 // Write implements folder.Format.
 func (f *format) Write(ctx context.Context, r *folder.Round, u *changelog.Unit) (rows uint64, err error) {
 	if f.round != r {
-		f.round, f.buffered = r, 0
-		f.recent.Init()
+		f.round, f.buffered, f.filling = r, 0, map[*content]bool{}
+		f.writing.Init()
 	}
 	var c changelog.Change
 	for {
@@ -66,12 +70,11 @@ func (f *format) writeChange(m *changelog.UnitMeta, c *changelog.Change) error {
 	if err != nil {
 		return err
 	}
-	before := content.bytes
-	if err := content.write(m, c); err != nil {
-		return err
-	}
-	f.buffered += content.bytes - before
-	if content.bytes >= f.o.RowGroupBytes || content.rows >= rowGroupRows {
+	before := len(content.waiting.bytes)
+	content.waiting.add(m, c)
+	f.buffered += int64(len(content.waiting.bytes) - before)
+	f.filling[content] = true
+	if int64(len(content.waiting.bytes)) >= f.o.RowGroupBytes || content.waiting.changes >= rowGroupRows {
 		return f.flush(content)
 	}
 	if f.buffered >= f.o.BufferBytes {
@@ -92,18 +95,10 @@ func (f *format) content(c *changelog.Change) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	if known, ok := file.Content.(*content); ok {
-		f.recent.MoveToFront(known.place)
-		return known, nil
+	if file.Content == nil {
+		file.Content = &content{format: f, shape: newShape(c.Table), file: file}
 	}
-	for f.recent.Len() >= f.o.Tables {
-		if err := f.round.Complete(f.recent.Back().Value.(*content).file); err != nil {
-			return nil, err
-		}
-	}
-	made := newContent(f, file, newShape(c.Table))
-	file.Content = made
-	return made, nil
+	return file.Content.(*content), nil
 }
 
 // name is the table's name as a stream.
@@ -121,17 +116,27 @@ func (f *format) name(t *schema.Table) string {
 
 // flush ends the content's row group.
 func (f *format) flush(c *content) error {
-	f.buffered -= c.bytes
+	delete(f.filling, c)
 	return c.flush()
 }
 
 // flushLargest makes room by ending the largest row group.
 func (f *format) flushLargest() error {
 	var largest *content
-	for e := f.recent.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*content); largest == nil || c.bytes > largest.bytes {
+	for c := range f.filling {
+		if largest == nil || len(c.waiting.bytes) > len(largest.waiting.bytes) {
 			largest = c
 		}
 	}
 	return f.flush(largest)
+}
+
+// makeRoom finishes the file that was written to least recently when there are too many writers.
+func (f *format) makeRoom() error {
+	for f.writing.Len() >= f.o.Writers {
+		if err := f.round.Complete(f.writing.Back().Value.(*content).file); err != nil {
+			return err
+		}
+	}
+	return nil
 }
