@@ -1,6 +1,14 @@
 package envelope
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"cdc/changelog"
+	"cdc/schema"
+)
 
 func TestOwnGTIDIsTheOneWithTheTransactionsNumber(t *testing.T) {
 	const a, b = "8d81bbce-e641-11f1-8e30-02fc00000001", "9d81bbce-e641-11f1-8e30-02fc00000002"
@@ -26,4 +34,48 @@ func TestOwnGTIDIsTheOneWithTheTransactionsNumber(t *testing.T) {
 			t.Errorf("GTID %d of %q is %q, want %q", test.number, test.set, got, test.want)
 		}
 	}
+}
+
+// TestMySQLEncoder has the commands of TestEncoder, and
+//
+//	source CONNECTOR                 whose GTIDs follow
+//	mysqltable NAME                  with a column a line: name, kind, type, then key or notnull
+func TestMySQLEncoder(t *testing.T) {
+	datadriven.Walk(t, "testdata/TestMySQLEncoder", func(t *testing.T, path string) {
+		r := newTestRig(t)
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			r.t = t
+			switch d.Cmd {
+			case "source":
+				connector, place := Connector(d.CmdArgs[0].Key), Place{GTID: d.Input, File: "binlog.000007", Offset: 1234, ServerID: 3}
+				r.options.Source = func(changelog.SourceID) (Source, error) {
+					return Source{Name: "shop", Connector: connector, Place: func(changelog.Position) (Place, error) { return place, nil }}, nil
+				}
+				r.encoder = nil
+				return ""
+			case "mysqltable":
+				r.addMySQLTable(d.CmdArgs[0].Key, d.Input)
+				return ""
+			}
+			return r.run(d)
+		})
+	})
+}
+
+func (r *rig) addMySQLTable(name, columns string) {
+	t := &schema.Table{Source: "shop", Schema: "db", Name: name, SourceTable: uint32(len(r.tables) + 1), Identity: schema.IdentityFull}
+	key := uint16(0)
+	for line := range strings.Lines(columns) {
+		words := strings.Fields(line)
+		c := schema.Column{ID: uint32(len(t.Columns) + 1), Name: words[0], Kind: kindNamed(words[1]), SQLType: words[2], NotNull: len(words) > 3}
+		if c.NotNull && words[3] == "key" {
+			key++
+			c.Key = key
+		}
+		t.Columns = append(t.Columns, c)
+	}
+	if err := t.Prepare(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.tables[name] = r.catalog.Register(1, t)
 }
