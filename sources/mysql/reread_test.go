@@ -56,6 +56,9 @@ func TestRereadGoesOnWhereItEnded(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			half, rows := l.copier(w, 1, 7), 0
 			half.Appended = func(_ *schema.Table, n int) {
+				if p := l.s.Progress().Copy; p == nil || !strings.HasSuffix(p.Current, "."+name) {
+					t.Errorf("%s: the progress does not say how far the rows are: %+v", name, p)
+				}
 				if rows += n; rows >= keyedRows/6 {
 					cancel()
 				}

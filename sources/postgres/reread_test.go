@@ -58,7 +58,11 @@ const rereadTable = `CREATE TABLE t (id int PRIMARY KEY, v int, big text); ALTER
 func TestG2G6RowsOfABusyTableAreReadAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, rereadTable)
-	r.chunks(100, nil)
+	r.chunks(100, func(int) {
+		if p := r.src.Progress().Copy; p == nil || p.RowsEstimated == 0 || p.Current != `"public"."t"` {
+			t.Errorf("the progress does not say how far the rows are: %+v", p)
+		}
+	})
 	r.run()
 	before, _ := tableNamed(r, "t")
 	r.busily("t", func() {

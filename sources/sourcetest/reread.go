@@ -51,7 +51,7 @@ func testReread(s *suite) {
 	s.Run()
 	before, _ := s.Table("a")
 	reread := s.asked("a", "id % 3 = 0 AND (v IS NULL OR v <> 'it''s ) none')")
-	transactions, estimated := 0, false
+	transactions := 0
 	s.Eventually("the rows to be read again", func() bool {
 		w.transaction()
 		if transactions++; transactions%20 == 0 && transactions <= 100 {
@@ -60,15 +60,9 @@ func testReread(s *suite) {
 		if at, _ := s.Table("a"); !at.Answerable() || at.StateSince != before.StateSince {
 			s.Fatalf("the table is in state %+v while rows are read again", at)
 		}
-		if p := s.Source.Progress().Copy; p != nil && p.RowsEstimated > 0 && p.RowsEstimated < 29_000 {
-			estimated = true
-		}
 		return reread().Last.Stage.Over()
 	})
 	s.settled(reread, "")
-	if !estimated {
-		s.Error("the progress did not say how many rows are about to be read")
-	}
 	w.transaction()
 	s.Sync()
 	w.check(s, 0)
