@@ -27,7 +27,7 @@ RACE_TIMEOUT := 15m
 
 STEP := scripts/step.sh
 
-.PHONY: help setup build demo test unit unit-nocgo race e2e bench bench-compare fuzz lint fmt check generate
+.PHONY: help setup build demo demo-kafka test unit unit-nocgo race e2e bench bench-compare fuzz lint fmt check generate
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ build: ## build bin/cdc
 
 demo: setup build ## show the product on a real, busy database
 	@bin/cdc demo
+
+demo-kafka: setup build ## feed topics of a real Kafka, and show them beside the log
+	@bin/cdc demo --kafka
 
 test: export CDC_TEST_REQUIRE := 1
 test: ## everything CI runs; a missing server is a failure

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cdc/e2e/testservers"
 )
 
 // demoLimit is how long the demo may take without a terminal.
@@ -94,4 +96,20 @@ func processesIn(t *testing.T, dirs ...string) (found []string) {
 		}
 	}
 	return found
+}
+
+// The demo of topics shows a real broker, its outage and the comparison.
+func TestDemoOfTopics(t *testing.T) {
+	testservers.SharedKafka(t)
+	cmd := command(t, t.Context(), "demo", "--kafka")
+	cmd.Dir = t.TempDir()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("demo: %v\n%s", err, out)
+	}
+	for _, word := range []string{"Kafka 4", "topic {", "sink kafka", "kill -9", "publishing again", "add up to", "All steps worked"} {
+		if !strings.Contains(string(out), word) {
+			t.Errorf("the demo does not show %q:\n%s", word, out)
+		}
+	}
 }

@@ -12,3 +12,5 @@
 //     never gives; it does not offer to.
 //   - MySQL before 9 and MariaDB other than Debian's have no packages here.
 package e2e
+
+//go:generate go test . -run DebeziumCompatibilityIsDocumented -count 1 -rewrite

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -83,4 +84,17 @@ func certificate(serial int64, name string) *x509.Certificate {
 		NotAfter:              time.Now().Add(certLife),
 		BasicConstraintsValid: true,
 	}
+}
+
+// trusting is the side of a client that trusts a CA and no other.
+func trusting(caFile string) (*tls.Config, error) {
+	text, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("no certificate in %s", caFile)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }

@@ -144,7 +144,10 @@ func (k *Kafka) firstStart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return k.ready(ctx)
+	if err := k.ready(ctx); err != nil {
+		return err
+	}
+	return k.addUsers(ctx)
 }
 
 // together does the same to each of the brokers at once: one that starts waits
@@ -162,7 +165,8 @@ func together(brokers []*KafkaBroker, f func(*KafkaBroker) error) error {
 // command is the broker with its properties.
 func (b *KafkaBroker) command() *exec.Cmd {
 	inst := b.cluster.install
-	args := inst.flags(b.cluster.o.HeapMB, b.runDir())
+	args := append(inst.flags(b.cluster.o.HeapMB, b.runDir()),
+		"-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
 	return exec.Command(inst.java, append(args, "-cp", inst.classpath(), "kafka.Kafka", b.propertiesFile())...)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,8 +20,6 @@ const (
 	// and the brokers themselves among them.
 	nobody = "User:ANONYMOUS"
 )
-
-func hostPort(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
 
 func (b *KafkaBroker) propertiesFile() string { return filepath.Join(b.runDir(), "server.properties") }
 
@@ -139,26 +136,18 @@ func (k *Kafka) writeKeystore() error {
 	return b.account.own(path)
 }
 
-// create makes the data folder from a template: what Kafka's own program takes
-// a second or two for depends on the number of the broker and on the users.
+// create makes the data folder from a template, for which Kafka's own program
+// takes a second or two.
 func (b *KafkaBroker) create(ctx context.Context) error {
-	var users []string
-	if b.cluster.o.Security.sasl() {
-		for _, u := range b.cluster.o.Users {
-			for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
-				users = append(users, fmt.Sprintf("--add-scram=%s=[name=%s,password=%s]", mechanism, u.Name, u.Password))
-			}
-		}
-	}
-	key := strings.Join(append([]string{b.cluster.install.home, strconv.Itoa(b.id)}, users...), " ")
-	t, err := templates.get(key, func() (*template, error) { return b.makeTemplate(ctx, users) })
+	key := fmt.Sprintf("%s broker %d", b.cluster.install.home, b.id)
+	t, err := templates.get(key, func() (*template, error) { return b.makeTemplate(ctx) })
 	if err != nil {
 		return err
 	}
 	return t.copyTo(ctx, &b.daemon)
 }
 
-func (b *KafkaBroker) makeTemplate(ctx context.Context, users []string) (*template, error) {
+func (b *KafkaBroker) makeTemplate(ctx context.Context) (*template, error) {
 	inst := b.cluster.install
 	t, err := newTemplate(b.account, watch{executable: inst.java})
 	if err != nil {
@@ -170,7 +159,7 @@ func (b *KafkaBroker) makeTemplate(ctx context.Context, users []string) (*templa
 	if err == nil {
 		args := append(inst.flags(b.cluster.o.HeapMB, t.runDir()), "-cp", inst.classpath(), "kafka.tools.StorageTool",
 			"format", "--cluster-id="+kafkaClusterID, "--config="+properties)
-		err = b.account.run(ctx, t.runDir(), inst.java, append(args, users...)...)
+		err = b.account.run(ctx, t.runDir(), inst.java, args...)
 	}
 	return t.finish(err)
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -53,14 +52,9 @@ func StartMySQLFor(tb TB, o MySQLOptions) *MySQL {
 // works on the server's process (Stop, Kill, Pause …) is refused or does
 // nothing.
 func ExternalMySQL(f Flavour, dsn string) (*MySQL, error) {
-	variable := f.binaries().external
-	u, err := url.Parse(dsn)
-	if err != nil || u.User == nil || u.Hostname() == "" {
-		return nil, fmt.Errorf("parse %s: want %s://user:password@host:port/", variable, f)
-	}
-	port, err := strconv.Atoi(cmp.Or(u.Port(), "3306"))
+	u, port, err := externalServer(f.binaries().external, dsn, string(f), "3306")
 	if err != nil {
-		return nil, fmt.Errorf("parse port of %s: %w", variable, err)
+		return nil, err
 	}
 	m := &MySQL{
 		daemon: daemon{name: "external", log: slog.New(slog.DiscardHandler), host: u.Hostname(), port: port},

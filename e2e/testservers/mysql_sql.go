@@ -3,7 +3,6 @@ package testservers
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -107,15 +106,12 @@ func (m *MySQL) tlsConfig() (*tls.Config, error) {
 	if m.ca == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(m.ca)
+	config, err := trusting(m.ca)
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("no certificate in %s", m.ca)
-	}
-	return &tls.Config{RootCAs: pool, ServerName: m.host, MinVersion: tls.VersionTLS12}, nil
+	config.ServerName = m.host
+	return config, nil
 }
 
 // SQL is MySQL.SQL within the session. When ctx ends first the session is lost.

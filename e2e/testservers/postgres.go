@@ -1,19 +1,22 @@
-// Package testservers starts private database servers for tests and for the
-// demo, and a TCP proxy that breaks their connections on purpose.
+// Package testservers starts private servers for tests and for the demo, and a
+// TCP proxy that breaks their connections on purpose.
 //
 // There are few types: [Postgres] and [MySQL] (which is MariaDB, too) are one
 // running server in a folder of its own, listening on a free loopback port,
-// with its own superuser password; [CaptureRole] and [MySQLCaptureRole] are the
-// least privilege that capture needs; [Proxy] stands between a client and any
-// server and injects network faults. [Shared] and [SharedMySQL] are the way in
-// for most tests: one server per test binary, a fresh database per test.
+// with its own superuser password; [Kafka] is a cluster of one or more
+// [KafkaBroker], and [Registry] a registry of schemas beside it; [CaptureRole]
+// and [MySQLCaptureRole] are the least privilege that capture needs; [Proxy]
+// stands between a client and any database and injects network faults. [Shared],
+// [SharedMySQL], [SharedKafka] and [SharedRegistry] are the way in for most
+// tests: one server per test binary, a fresh database or topic per test.
 //
 // A server never outlives the process that started it, not even when that
 // process is killed with SIGKILL: a small shell, the watchdog, holds the read
 // end of a pipe, sees it close, ends the server and removes its folder.
 //
-// Beyond the standard library the package imports a client of MySQL, whose own
-// client programs take longer to start than to answer. It does not import
+// Beyond the standard library the package imports a client of MySQL and one of
+// Kafka, whose own client programs take longer to start than to answer; no type
+// of theirs leaves it, and neither is what the product uses. It does not import
 // testing, so that tests of any package and the program itself can use it. It
 // reads /proc and so works on Linux only.
 package testservers

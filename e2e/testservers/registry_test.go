@@ -1,3 +1,7 @@
+//go:build e2e
+
+// These tests run once, with the end-to-end tests: Java takes its time to start.
+
 package testservers
 
 import (
@@ -26,6 +30,7 @@ func register(t *testing.T, r *Registry, subject, schema string) (int, string) {
 }
 
 func TestRegistryRefusesAnIncompatibleSchemaAlsoAfterItWasKilled(t *testing.T) {
+	t.Parallel()
 	r := StartRegistryFor(t, RegistryOptions{})
 	const (
 		first        = `{"type":"record","name":"r","fields":[{"name":"a","type":"long"}]}`
@@ -57,6 +62,7 @@ func TestRegistryRefusesAnIncompatibleSchemaAlsoAfterItWasKilled(t *testing.T) {
 }
 
 func TestRegistrySaysThatThePortIsTaken(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", loopback+":0")
 	if err != nil {
 		t.Fatal(err)

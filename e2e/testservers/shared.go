@@ -3,12 +3,9 @@ package testservers
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
-	"strconv"
 	"sync"
 )
 
@@ -48,15 +45,9 @@ func Start(tb TB, o PostgresOptions) *Postgres {
 // What works on the server's process (Stop, Kill, Pause …) is refused or does
 // nothing.
 func ExternalPostgres(dsn string) (*Postgres, error) {
-	u, err := url.Parse(dsn)
-	if err != nil || u.User == nil || u.Hostname() == "" {
-		return nil, errors.New("parse CDC_TEST_POSTGRES: want postgres://user:password@host:port/")
-	}
-	port := 5432
-	if u.Port() != "" {
-		if port, err = strconv.Atoi(u.Port()); err != nil {
-			return nil, fmt.Errorf("parse port of CDC_TEST_POSTGRES: %w", err)
-		}
+	u, port, err := externalServer("CDC_TEST_POSTGRES", dsn, "postgres", "5432")
+	if err != nil {
+		return nil, err
 	}
 	p := &Postgres{
 		daemon: daemon{name: "external", log: slog.New(slog.DiscardHandler), host: u.Hostname(), port: port}, super: u.User.Username(),

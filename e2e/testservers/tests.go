@@ -1,10 +1,14 @@
 package testservers
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,6 +58,20 @@ func started[S interface{ StopAfter(tb TB) }](tb TB, server S, err error) S {
 	RequireServer(tb, err)
 	server.StopAfter(tb)
 	return server
+}
+
+// externalServer reads the URL of a superuser, which a variable of the
+// environment holds, and the port in it.
+func externalServer(variable, dsn, scheme, defaultPort string) (*url.URL, int, error) {
+	u, err := url.Parse(dsn)
+	if err != nil || u.User == nil || u.Hostname() == "" {
+		return nil, 0, fmt.Errorf("parse %s: want %s://user:password@host:port/", variable, scheme)
+	}
+	port, err := strconv.Atoi(cmp.Or(u.Port(), defaultPort))
+	if err != nil {
+		return nil, 0, fmt.Errorf("parse port of %s: %w", variable, err)
+	}
+	return u, port, nil
 }
 
 // uniqueName is a name that no other test has.

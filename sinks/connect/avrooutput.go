@@ -64,10 +64,12 @@ func (a *Avro) Float(s *Schema, v float64) {
 	a.dst = binary.LittleEndian.AppendUint64(a.dst, math.Float64bits(v))
 }
 
-// Text writes a string, or the key of a map's entry.
+// Text writes a string, or the key of an entry when the schema is the map's.
 func (a *Avro) Text(s *Schema, v []byte) {
-	check(s, s.Type == String)
-	a.value(s)
+	if s.Type != Map {
+		check(s, s.Type == String)
+		a.value(s)
+	}
 	a.bytes(v)
 }
 

@@ -3,8 +3,9 @@ package connect
 import "context"
 
 // Output takes values, depth first: a struct's fields follow BeginStruct, one for each field of its schema and in their order; an
-// array's items follow BeginArray; the keys (as Text) and values of a map follow BeginMap, in turns. Each value comes with the schema
-// that it has, so that a form that tells null from a value apart by a mark can write the mark. What is handed over is copied.
+// array's items follow BeginArray; the keys (as Text, with the map's schema) and values of a map follow BeginMap, in turns. Each value
+// comes with the schema that it has, so that a form that tells null from a value apart by a mark can write the mark. What is handed
+// over is copied.
 //
 // A value of another type than its schema's is a bug of the caller and panics.
 type Output interface {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 
 	"cdc/changelog"
-	"cdc/schema"
 	"cdc/schema/avro"
 	"cdc/sinks"
 	"cdc/sinks/connect"
@@ -31,20 +29,17 @@ import (
 func TestAvroMessagesAreReadThroughTheRegistry(t *testing.T) {
 	for _, format := range []Format{DebeziumAvro, FlatAvro} {
 		t.Run(string(format), func(t *testing.T) {
-			l := newTestLog(t)
-			table := l.table("orders", everyKind()...)
-			full := l.row(table, "7", "t", "1.50", "12.5", "a note", `\x00ff`, "2024-02-29", "2024-02-29 10:11:12.5", `{"a": 1}`, "{1,NULL,3}", "(1.5,-2)", "1.5", "infinity")
-			nulls := l.row(table, "8")
-			key := l.key(table, "7")
-			l.change(changelog.OpCreate, table, nil, full)
-			l.change(changelog.OpRead, table, nil, nulls)
-			l.change(changelog.OpUpdate, table, full, nulls) // another key
-			l.change(changelog.OpDelete, table, key, nil)
-			l.message()
-			r := newReader(t)
-			got := r.read(l.encode(Options{Format: format, Transactions: true, Truncates: true, Serializer: r.serializer(AvroOptions{})}))
-			want := l.encode(Options{Format: format, Transactions: true, Truncates: true, Serializer: &recorder{}})
-			compareMessages(t, got, want)
+			r := newTestRig(t)
+			r.addTable("orders", everyKind)
+			raw := r.raw(
+				"c orders "+everyValue,
+				"r orders c-0=8  c-1=null  c-2=null  c-3=0  c-4=null  c-5=null  c-6=null  c-7=null  c-8=null  c-9=null  c-10=null  c-11=null  c-12=null",
+				"u orders full "+everyValue+" -> "+strings.Replace(everyValue, "c-0=7", "c-0=9", 1), // another key
+				"d orders key c-0=9",
+				"m prefix content")
+			registry := newRegistry(t)
+			options := Options{Format: format, Transactions: true}
+			compareMessages(t, registry.read(r.through(options, registry.serializer(AvroOptions{}), raw)), r.through(options, &recorder{}, raw))
 		})
 	}
 }
@@ -52,37 +47,23 @@ func TestAvroMessagesAreReadThroughTheRegistry(t *testing.T) {
 // Versions of a table take turns, as they do after a restart: each message has the number of its own version's schema, which is
 // registered when the message is made.
 func TestAvroFollowsColumnsThatComeAndGo(t *testing.T) {
-	l := newTestLog(t)
-	id := schema.Column{ID: 1, Name: "id", Kind: schema.Int32, SQLType: "integer", Key: 1, NotNull: true}
-	note := schema.Column{ID: 2, Name: "note", Kind: schema.Text, SQLType: "text"}
-	qty := schema.Column{ID: 3, Name: "qty", Kind: schema.Int64, SQLType: "bigint"}
-	one := l.table("orders", id, note)
-	two := l.table("orders", id, note, qty)
-	three := l.table("orders", id, qty)
-	rows := []struct {
-		table *schema.Table
-		row   []byte
-	}{
-		{one, l.row(one, "1", "a")},
-		{two, l.row(two, "2", "b", "5")},
-		{one, l.row(one, "3", "c")},
-		{three, l.row(three, "4", "6")},
-		{two, l.row(two, "5", "d", "7")},
+	r := newTestRig(t)
+	for version, columns := range map[string]string{"v1": "id integer key\nnote text", "v2": "id integer key\nnote text\nqty bigint", "v3": "id integer key\nqty bigint"} {
+		r.addTable("orders", columns)
+		r.tables[version] = r.tables["orders"]
 	}
-	for _, r := range rows {
-		l.change(changelog.OpCreate, r.table, nil, r.row)
-	}
-	r := newReader(t)
-	messages := l.encode(Options{Format: DebeziumAvro, Serializer: r.serializer(AvroOptions{})})
-	compareMessages(t, r.read(messages), l.encode(Options{Format: DebeziumAvro, Serializer: &recorder{}}))
-	var numbers []uint32
+	raw := r.raw("c v1 id=1  note=a", "c v2 id=2  note=b  qty=5", "c v1 id=3  note=c", "c v3 id=4  qty=6", "c v2 id=5  note=d  qty=7")
+	registry, options := newRegistry(t), Options{Format: DebeziumAvro}
+	messages := r.through(options, registry.serializer(AvroOptions{}), raw)
+	compareMessages(t, registry.read(messages), r.through(options, &recorder{}, raw))
+	var n []uint32
 	for _, m := range messages {
-		numbers = append(numbers, binary.BigEndian.Uint32(m.Value[1:]))
+		n = append(n, binary.BigEndian.Uint32(m.Value[1:]))
 	}
-	if n := numbers; n[0] != n[2] || n[1] != n[4] || n[0] == n[1] || n[1] == n[3] || n[0] == n[3] {
+	if n[0] != n[2] || n[1] != n[4] || n[0] == n[1] || n[1] == n[3] || n[0] == n[3] {
 		t.Errorf("versions 1 2 1 3 2 have the schemas %v", n)
 	}
-	if again := l.encode(Options{Format: DebeziumAvro, Serializer: r.serializer(AvroOptions{})}); !bytes.Equal(again[4].Value, messages[4].Value) {
+	if again := r.through(options, registry.serializer(AvroOptions{}), raw); !bytes.Equal(again[4].Value, messages[4].Value) {
 		t.Error("another process makes another message of the same change")
 	}
 }
@@ -107,9 +88,9 @@ func TestSubjectsFollowTheStrategy(t *testing.T) {
 // What the registry answers decides whether the sink tries again, waits for somebody or stops; after an error that passes, the same
 // encoder goes on.
 func TestRegistryErrorsAreClassed(t *testing.T) {
-	l := newTestLog(t)
-	table := l.table("orders", schema.Column{ID: 1, Name: "id", Kind: schema.Int32, SQLType: "integer", Key: 1, NotNull: true})
-	l.change(changelog.OpCreate, table, nil, l.row(table, "1"))
+	r := newTestRig(t)
+	r.addTable("orders", "id integer key")
+	raw := r.raw("c orders id=1")
 	tests := []struct {
 		status        int
 		stop, refused bool
@@ -117,20 +98,20 @@ func TestRegistryErrorsAreClassed(t *testing.T) {
 	}{
 		{http.StatusServiceUnavailable, false, false, "HTTP 503"},
 		{http.StatusForbidden, false, true, "what that user may do"},
-		{http.StatusConflict, true, false, `PUT /config/rec.public.orders-key {"compatibility": "NONE"}`},
+		{http.StatusConflict, true, false, `PUT /config/shop.public.orders-key {"compatibility": "NONE"}`},
 		{http.StatusUnprocessableEntity, true, false, "what the registry says"},
 	}
 	for _, test := range tests {
 		t.Run(strconv.Itoa(test.status), func(t *testing.T) {
-			r := newReader(t)
-			encoder := l.encoder(Options{Format: DebeziumAvro, Serializer: r.serializer(AvroOptions{})})
-			r.fake.Intercept(func(w http.ResponseWriter, request *http.Request) bool {
+			registry := newRegistry(t)
+			encoder := r.newEncoder(Options{Format: DebeziumAvro}, registry.serializer(AvroOptions{}))
+			registry.fake.Intercept(func(w http.ResponseWriter, request *http.Request) bool {
 				if request.Method == http.MethodPost {
 					w.WriteHeader(test.status)
 				}
 				return request.Method == http.MethodPost
 			})
-			_, err := l.through(encoder)
+			_, err := r.messages(encoder, raw)
 			var stop *sinks.Stop
 			var refused *sinks.Refused
 			if err == nil || errors.As(err, &stop) != test.stop || errors.As(err, &refused) != test.refused || !strings.Contains(err.Error(), test.text) {
@@ -139,8 +120,8 @@ func TestRegistryErrorsAreClassed(t *testing.T) {
 			if stop != nil && stop.Kind != changelog.StopSchema {
 				t.Errorf("the stop is %s", stop.Kind)
 			}
-			r.fake.ClearInterceptors()
-			if messages, err := l.through(encoder); err != nil || len(messages) != 1 {
+			registry.fake.ClearInterceptors()
+			if messages, err := r.messages(encoder, raw); err != nil || len(messages) != 1 {
 				t.Errorf("afterwards %d messages, %v", len(messages), err)
 			}
 		})
@@ -149,23 +130,17 @@ func TestRegistryErrorsAreClassed(t *testing.T) {
 
 // The remedy of a stop over names must work.
 func TestNamesThatBecomeOneAreAStop(t *testing.T) {
-	l := newTestLog(t)
-	table := l.table("orders",
-		schema.Column{ID: 1, Name: "a b", Kind: schema.Int32, SQLType: "integer", Key: 1, NotNull: true},
-		schema.Column{ID: 2, Name: "a-b", Kind: schema.Int32, SQLType: "integer"})
-	l.change(changelog.OpCreate, table, nil, l.row(table, "1", "2"))
-	r := newReader(t)
-	_, err := l.through(l.encoder(Options{Format: DebeziumAvro, Serializer: r.serializer(AvroOptions{})}))
+	r := newTestRig(t)
+	r.addTable("orders", "a+b integer key\na-b integer")
+	raw, registry, options := r.raw("c orders a+b=1  a-b=2"), newRegistry(t), Options{Format: DebeziumAvro}
+	_, err := r.messages(r.newEncoder(options, registry.serializer(AvroOptions{})), raw)
 	var stop *sinks.Stop
-	if !errors.As(err, &stop) || stop.Kind != changelog.StopSchema || !strings.Contains(err.Error(), `"a b" and "a-b"`) || !strings.Contains(stop.Remedy, "avro_unicode") {
+	if !errors.As(err, &stop) || stop.Kind != changelog.StopSchema || !strings.Contains(err.Error(), `"a+b" and "a-b"`) || !strings.Contains(stop.Remedy, "avro_unicode") {
 		t.Fatalf("got %v", err)
 	}
-	messages, err := l.through(l.encoder(Options{Format: DebeziumAvro, Serializer: r.serializer(AvroOptions{Names: connect.AvroUnicode})}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	after := r.read(messages)[0].value.(map[string]any)["after"].(map[string]any)
-	if after["a_u0020b"] != int32(1) || after["a_u002db"] != int32(2) {
+	messages := r.through(options, registry.serializer(AvroOptions{Names: connect.AvroUnicode}), raw)
+	after := registry.read(messages)[0].value.(map[string]any)["after"].(map[string]any)
+	if after["a_u002bb"] != int32(1) || after["a_u002db"] != int32(2) {
 		t.Errorf("the row is %v", after)
 	}
 }
@@ -179,173 +154,108 @@ func TestAvroOptionsAreChecked(t *testing.T) {
 	}
 }
 
+// A registry that is named does not turn JSON into Avro.
+func TestFormatDecidesWhetherAvroIsWritten(t *testing.T) {
+	r := newTestRig(t)
+	r.addTable("orders", "id integer key")
+	m := r.through(Options{Format: FlatJSON}, newRegistry(t).serializer(AvroOptions{}), r.raw("c orders id=1"))[0]
+	if !json.Valid(m.Key) || !json.Valid(m.Value) {
+		t.Errorf("got %q with the key %q", m.Value, m.Key)
+	}
+}
+
 func TestAvroMessagesDoNotAllocate(t *testing.T) {
-	l := newTestLog(t)
-	table := l.table("orders", everyKind()[:7]...)
-	l.change(changelog.OpCreate, table, nil, l.row(table, "7", "t", "1.50", "12.5", "a note", `\x00ff`, "2024-02-29"))
-	r := newReader(t)
-	encoder := l.encoder(Options{Format: DebeziumAvro, Serializer: r.serializer(AvroOptions{})})
-	if _, err := l.through(encoder); err != nil {
-		t.Fatal(err)
-	}
-	unit := l.unit()
-	if _, err := unit.Next(&encoder.change); err != nil {
-		t.Fatal(err)
-	}
-	encoder.emit = func(*sinks.Message) error { return nil }
-	if n := testing.AllocsPerRun(100, func() {
-		if err := encoder.encode(context.Background(), unit); err != nil {
-			t.Fatal(err)
-		}
-	}); n != 0 {
-		t.Errorf("%v allocations for a message", n)
-	}
-}
-
-// everyKind is columns of the types whose values Avro writes in different ways.
-func everyKind() []schema.Column {
-	types := []struct {
-		kind schema.Kind
-		sql  string
-	}{
-		{schema.Int32, "integer"},
-		{schema.Bool, "boolean"},
-		{schema.Decimal, "numeric(10,2)"},
-		{schema.Float64, "double precision"},
-		{schema.Text, "text"},
-		{schema.Bytes, "bytea"},
-		{schema.Date, "date"},
-		{schema.Timestamp, "timestamp without time zone"},
-		{schema.JSON, "jsonb"},
-		{schema.Raw, "integer[]"},
-		{schema.Raw, "point"},
-		{schema.Decimal, "numeric"},
-		{schema.Date, "date"},
-	}
-	columns := make([]schema.Column, len(types))
-	for i, typ := range types {
-		columns[i] = schema.Column{ID: uint32(i + 1), Name: fmt.Sprintf("c-%d %s", i, typ.sql), Kind: typ.kind, SQLType: typ.sql}
-		if typ.sql == "numeric(10,2)" {
-			columns[i].Precision, columns[i].Scale = 10, 2
-		}
-	}
-	columns[0].Key, columns[0].NotNull, columns[3].NotNull = 1, true, true
-	return columns
-}
-
-// testLog makes units of one transaction.
-type testLog struct {
-	*testing.T
-	catalog *changelog.Catalog
-	b       changelog.UnitBuilder
-}
-
-func newTestLog(t *testing.T) *testLog {
-	l := &testLog{T: t, catalog: changelog.NewCatalog()}
-	l.b.Reset(changelog.UnitTx)
-	l.b.Meta.Source, l.b.Meta.Epoch, l.b.Meta.First, l.b.Meta.XID = 1, 1, 100, 9
-	l.b.Meta.CommitTime, l.b.Meta.Clock, l.b.Meta.Position = 1_700_000_000_123_456, 1_700_000_000_123_457, "here"
-	return l
-}
-
-func (l *testLog) table(name string, columns ...schema.Column) *schema.Table {
-	l.Helper()
-	t := &schema.Table{Source: "rec", Schema: "public", Name: name, SourceTable: 7, Identity: schema.IdentityKey, Columns: columns}
-	if err := t.Prepare(); err != nil {
-		l.Fatal(err)
-	}
-	return l.catalog.Register(1, t)
-}
-
-// row packs the values that texts spell; columns without one are null.
-func (l *testLog) row(t *schema.Table, texts ...string) []byte {
-	l.Helper()
-	var b schema.Builder
-	b.Reset(t.Layout(), nil)
-	for i := range t.Columns {
-		switch {
-		case i < len(texts):
-			if err := schema.ParseText(&b, i, &t.Columns[i], []byte(texts[i])); err != nil {
-				l.Fatal(err)
+	r := newTestRig(t)
+	r.addTable("orders", everyKind)
+	encoder := r.newEncoder(Options{Format: DebeziumAvro}, newRegistry(t).serializer(AvroOptions{}))
+	cost := func(changes int) float64 {
+		raw := manyChanges(r, "c orders "+everyValue, changes)
+		var u changelog.Unit
+		return testing.AllocsPerRun(10, func() {
+			decode(t, r, raw, &u)
+			if err := encoder.Encode(context.Background(), &u, func(*sinks.Message) error { return nil }); err != nil {
+				t.Fatal(err)
 			}
-		case t.Columns[i].NotNull:
-			if err := schema.ParseText(&b, i, &t.Columns[i], []byte("0")); err != nil {
-				l.Fatal(err)
+		})
+	}
+	const few = 20 // pools lose things by chance under the race detector
+	if one, many := cost(1), cost(200); many > one+few {
+		t.Errorf("%v allocations for one change, %v for 200", one, many)
+	}
+}
+
+// BenchmarkFormats is what a message costs in each format.
+func BenchmarkFormats(b *testing.B) {
+	r := newTestRig(b)
+	r.addTable("orders", everyKind)
+	const changes = 1000
+	raw := manyChanges(r, "u orders full "+everyValue+" -> "+everyValue, changes)
+	for _, format := range []Format{DebeziumJSON, DebeziumAvro, FlatJSON, FlatAvro, Native} {
+		b.Run("format="+string(format), func(b *testing.B) {
+			encoder := r.newEncoder(Options{Format: format}, newRegistry(b).serializer(AvroOptions{}))
+			var u changelog.Unit
+			var bytes int
+			encode := func() {
+				decode(b, r, raw, &u)
+				if err := encoder.Encode(context.Background(), &u, func(m *sinks.Message) error {
+					bytes += len(m.Key) + len(m.Value)
+					return nil
+				}); err != nil {
+					b.Fatal(err)
+				}
 			}
-		default:
-			b.Null(i)
-		}
+			encode() // schemas are registered once
+			b.ReportAllocs()
+			for b.Loop() {
+				encode()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/changes, "ns/message")
+			b.ReportMetric(float64(bytes)/float64(b.N+1)/changes, "bytes/message")
+		})
 	}
-	row, err := b.Finish()
+}
+
+// everyKind is columns of the types whose values Avro writes in different ways, and everyValue a row of them.
+const (
+	everyKind = "c-0 integer key\nc-1 boolean\nc-2 numeric(10,2)\nc-3 double precision notnull\nc-4 text\nc-5 bytea\nc-6 date\n" +
+		"c-7 timestamp without time zone\nc-8 jsonb\nc-9 integer[]\nc-10 point\nc-11 numeric\nc-12 date"
+	everyValue = `c-0=7  c-1=t  c-2=1.50  c-3=12.5  c-4=a note ü  c-5=\x00ff  c-6=2024-02-29  c-7=2024-02-29 10:11:12.5  c-8={"a": 1}  ` +
+		`c-9={1,NULL,3}  c-10=(1.5,-2)  c-11=1.5  c-12=infinity`
+)
+
+// raw is a unit of the changes that lines tell.
+func (r *rig) raw(lines ...string) []byte {
+	r.t.Helper()
+	var b changelog.UnitBuilder
+	b.Reset(changelog.UnitTx)
+	b.Meta.Source, b.Meta.Epoch, b.Meta.First, b.Meta.XID, b.Meta.Position = 1, 1, 100, 7, "5000"
+	b.Meta.CommitTime, b.Meta.Clock = 1700000000123456, 1700000000123999
+	for _, line := range lines {
+		r.change(&b, line)
+	}
+	raw, err := b.AppendUnit(nil)
 	if err != nil {
-		l.Fatal(err)
+		r.t.Fatal(err)
 	}
-	return row
+	return raw
 }
 
-// key packs the first column alone.
-func (l *testLog) key(t *schema.Table, text string) []byte {
-	l.Helper()
-	var b schema.Builder
-	b.Reset(t.Layout(), nil)
-	if err := schema.ParseText(&b, 0, &t.Columns[0], []byte(text)); err != nil {
-		l.Fatal(err)
-	}
-	row, err := b.Finish()
-	if err != nil {
-		l.Fatal(err)
-	}
-	return row
-}
-
-func (l *testLog) change(op changelog.Op, t *schema.Table, before, after []byte) {
-	image := changelog.ImageNone
-	if before != nil {
-		image = changelog.ImageFull
-	}
-	l.b.RowChange(op, t, image, before, after, nil)
-}
-
-func (l *testLog) message() { l.b.Message([]byte("prefix"), []byte("content")) }
-
-func (l *testLog) unit() *changelog.Unit {
-	l.Helper()
-	raw, err := l.b.AppendUnit(nil)
-	if err != nil {
-		l.Fatal(err)
-	}
-	u := new(changelog.Unit)
-	if _, err := changelog.DecodeUnit(raw, u); err != nil {
-		l.Fatal(err)
-	}
-	u.Attach(l.catalog, nil, nil)
-	return u
-}
-
-func (l *testLog) encoder(o Options) *Encoder {
-	l.Helper()
-	o.Source = func(changelog.SourceID) (Source, error) {
-		return Source{Name: "rec", Database: "rec", Connector: Postgres, Place: func(changelog.Position) (Place, error) { return Place{LSN: 5}, nil }}, nil
-	}
+func (r *rig) newEncoder(o Options, s connect.Serializer) *Encoder {
+	r.t.Helper()
+	o.Source, o.Serializer = r.options.Source, s
 	e, err := New(o)
 	if err != nil {
-		l.Fatal(err)
+		r.t.Fatal(err)
 	}
 	return e
 }
 
-func (l *testLog) encode(o Options) []sinks.Message {
-	l.Helper()
-	messages, err := l.through(l.encoder(o))
-	if err != nil {
-		l.Fatal(err)
-	}
-	return messages
-}
-
-func (l *testLog) through(e *Encoder) (messages []sinks.Message, err error) {
-	l.Helper()
-	err = e.Encode(l.Context(), l.unit(), func(m *sinks.Message) error {
+// messages are those of the unit, kept.
+func (r *rig) messages(e *Encoder, raw []byte) (messages []sinks.Message, err error) {
+	r.t.Helper()
+	var u changelog.Unit
+	decode(r.t, r, raw, &u)
+	err = e.Encode(context.Background(), &u, func(m *sinks.Message) error {
 		kept := *m
 		kept.Key, kept.Value = bytes.Clone(m.Key), bytes.Clone(m.Value)
 		messages = append(messages, kept)
@@ -354,19 +264,29 @@ func (l *testLog) through(e *Encoder) (messages []sinks.Message, err error) {
 	return messages, err
 }
 
-// reader reads messages through a registry.
-type reader struct {
-	*testing.T
+// through are the messages of the unit that a new encoder makes.
+func (r *rig) through(o Options, s connect.Serializer, raw []byte) []sinks.Message {
+	r.t.Helper()
+	messages, err := r.messages(r.newEncoder(o, s), raw)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return messages
+}
+
+// registry is one through which messages are read.
+type registry struct {
+	testing.TB
 	fake *srfake.Registry
 }
 
-func newReader(t *testing.T) *reader {
-	r := &reader{T: t, fake: srfake.New()}
+func newRegistry(t testing.TB) *registry {
+	r := &registry{TB: t, fake: srfake.New()}
 	t.Cleanup(r.fake.Close)
 	return r
 }
 
-func (r *reader) serializer(o AvroOptions) *Avro {
+func (r *registry) serializer(o AvroOptions) *Avro {
 	r.Helper()
 	var err error
 	if o.Registry, err = avro.NewRegistry(avro.RegistryOptions{URL: r.fake.URL()}); err != nil {
@@ -385,7 +305,7 @@ type readMessage struct {
 	key, value any
 }
 
-func (r *reader) read(messages []sinks.Message) (list []readMessage) {
+func (r *registry) read(messages []sinks.Message) (list []readMessage) {
 	r.Helper()
 	for _, m := range messages {
 		list = append(list, readMessage{topic: m.Topic, key: r.decode(m.Key), value: r.decode(m.Value)})
@@ -393,12 +313,24 @@ func (r *reader) read(messages []sinks.Message) (list []readMessage) {
 	return list
 }
 
-func (r *reader) decode(b []byte) (v any) {
+func (r *registry) decode(b []byte) (v any) {
 	r.Helper()
 	if b == nil {
 		return nil
 	}
-	if len(b) < 5 || b[0] != 0 {
+	// The values are compared as they are encoded.
+	text := strings.ReplaceAll(r.schemaOf(b), `"logicalType"`, `"meaning"`)
+	rest, err := twmb.MustParse(text).Decode(b[headerBytes:], &v)
+	if err != nil || len(rest) != 0 {
+		r.Fatalf("decode %x: %v, %d bytes left, of %s", b, err, len(rest), text)
+	}
+	return v
+}
+
+// schemaOf is the schema that the registry has under the number in a key or value.
+func (r *registry) schemaOf(b []byte) string {
+	r.Helper()
+	if len(b) < headerBytes || b[0] != 0 {
 		r.Fatalf("%x has no number of a schema", b)
 	}
 	response, err := http.Get(fmt.Sprintf("%s/schemas/ids/%d", r.fake.URL(), binary.BigEndian.Uint32(b[1:])))
@@ -406,21 +338,11 @@ func (r *reader) decode(b []byte) (v any) {
 		r.Fatal(err)
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		r.Fatal(err)
-	}
 	var answer struct{ Schema string }
-	if err := json.Unmarshal(text, &answer); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 		r.Fatal(err)
 	}
-	// The values are compared as they are encoded.
-	plain := strings.ReplaceAll(answer.Schema, `"logicalType"`, `"meaning"`)
-	rest, err := twmb.MustParse(plain).Decode(b[5:], &v)
-	if err != nil || len(rest) != 0 {
-		r.Fatalf("decode %x: %v, %d bytes left, of %s", b, err, len(rest), answer.Schema)
-	}
-	return v
+	return answer.Schema
 }
 
 // compareMessages compares what was read with what recorders were given.
@@ -484,7 +406,7 @@ func (r *recorder) Bytes(_ *connect.Schema, v []byte)   { r.add(bytes.Clone(v)) 
 func (r *recorder) BeginStruct(s *connect.Schema)       { r.stack = append(r.stack, &recorded{schema: s}) }
 func (r *recorder) BeginArray(s *connect.Schema, _ int) { r.BeginStruct(s) }
 func (r *recorder) BeginMap(s *connect.Schema, _ int)   { r.BeginStruct(s) }
-func (r *recorder) EndArray(*connect.Schema) { r.add(append([]any{}, r.end().items...)) }
+func (r *recorder) EndArray(*connect.Schema)            { r.add(append([]any{}, r.end().items...)) }
 
 func (r *recorder) end() *recorded {
 	top := r.stack[len(r.stack)-1]

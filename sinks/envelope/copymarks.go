@@ -9,6 +9,7 @@ import "cdc/changelog"
 // last. The copy's very last row has its mark.
 type copyMarks struct {
 	copy, incremental bool
+	begun             bool
 	tables            changelog.TableSet
 }
 
@@ -36,12 +37,13 @@ func (m *copyMarks) mark(c *changelog.Change, changes uint64) []byte {
 	case m.incremental:
 		return markIncremental
 	}
-	known := m.tables.Has(c.Table.ID)
+	begun, known := m.begun, m.tables.Has(c.Table.ID)
+	m.begun = true
 	m.tables.Add(c.Table.ID)
 	switch {
 	case c.Ordinal == changes-1:
 		return markLast
-	case c.Ordinal == 0:
+	case !begun:
 		return markFirst
 	case !known:
 		return markFirstOfIts

@@ -21,7 +21,8 @@ func postgresDecimal(o *Options, t postgresType, c *schema.Column) column {
 	case DecimalPrecise:
 	}
 	if c.Precision == 0 {
-		return column{schema: variableScale(c), write: variableWriter(o)}
+		f := &fault{}
+		return column{schema: variableScale(c), write: variableWriter(o, f), problem: f.take}
 	}
 	scale, precision := c.Scale, c.Precision
 	switch {
@@ -34,7 +35,7 @@ func postgresDecimal(o *Options, t postgresType, c *schema.Column) column {
 	if t.name == "money" {
 		precision = 0
 	}
-	return column{schema: decimalSchema(c, precision, scale), write: decimalWriter(int(scale))}
+	return decimalColumn(decimalSchema(c, precision, scale), int(scale))
 }
 
 // decimalSchema is Connect's Decimal; Debezium adds the precision where there is one.
@@ -49,19 +50,28 @@ func decimalSchema(c *schema.Column, precision, scale int32) *connect.Schema {
 
 // variableScale is Debezium's decimal whose scale comes with each value.
 func variableScale(c *schema.Column) *connect.Schema {
-	s := named(c, connect.Struct, "io.debezium.data.VariableScaleDecimal")
+	s := named(c, connect.Struct, nameVariableDecimal)
 	s.Doc = "Variable scaled decimal"
 	s.Fields = []connect.Field{{Name: "scale", Schema: plain(connect.Int32)}, {Name: "value", Schema: plain(connect.Bytes)}}
 	return s
 }
 
-// decimalWriter writes the value's integer at the scale, big-endian in two's complement. What is no number is null: Decimal has no
-// other values.
-func decimalWriter(scale int) func(connect.Output, *connect.Schema, schema.Row, int) {
+// decimalColumn is a column of Connect's Decimal.
+func decimalColumn(s *connect.Schema, scale int) column {
+	f := &fault{}
+	return column{schema: s, write: decimalWriter(scale, f), problem: f.take}
+}
+
+// decimalWriter writes the value's integer at the scale, big-endian in two's complement. What is no number is null, as Decimal has no
+// other values, and a fault where null is not allowed.
+func decimalWriter(scale int, f *fault) func(connect.Output, *connect.Schema, schema.Row, int) {
 	var scratch []byte
 	return func(out connect.Output, s *connect.Schema, r schema.Row, i int) {
 		packed := r.Bytes(i)
 		if !finite(packed) {
+			if !s.Optional {
+				f.noNumber()
+			}
 			writeNothing(out, s)
 			return
 		}
@@ -71,12 +81,15 @@ func decimalWriter(scale int) func(connect.Output, *connect.Schema, schema.Row, 
 }
 
 // variableWriter writes the value with its own scale; in strict mode without the zeros at its end, as Debezium's stream does.
-func variableWriter(o *Options) func(connect.Output, *connect.Schema, schema.Row, int) {
+func variableWriter(o *Options, f *fault) func(connect.Output, *connect.Schema, schema.Row, int) {
 	var scratch []byte
 	strict := o.Strict
 	return func(out connect.Output, s *connect.Schema, r schema.Row, i int) {
 		packed := r.Bytes(i)
 		if !finite(packed) {
+			if !s.Optional {
+				f.noNumber()
+			}
 			writeNothing(out, s)
 			return
 		}
@@ -95,6 +108,7 @@ func variableWriter(o *Options) func(connect.Output, *connect.Schema, schema.Row
 // decimalText writes the text, with Debezium's names of what is no number.
 func decimalText(o *Options, c *schema.Column) func(connect.Output, *connect.Schema, schema.Row, int) {
 	var scratch []byte
+	var digits []uint16
 	zeros := 0
 	if o.Strict && c.Scale < 0 {
 		zeros = int(strictNegativeScale + c.Scale)
@@ -102,7 +116,9 @@ func decimalText(o *Options, c *schema.Column) func(connect.Output, *connect.Sch
 	return func(out connect.Output, s *connect.Schema, r schema.Row, i int) {
 		packed := r.Bytes(i)
 		scratch = scratch[:0]
-		switch d, _ := schema.ReadDecimal(packed, nil); {
+		d, _ := schema.ReadDecimal(packed, digits[:0])
+		digits = d.Digits
+		switch {
 		case d.Class == schema.DecimalNaN:
 			scratch = append(scratch, "NAN"...)
 		case d.Class == schema.DecimalInfinite && d.Negative:

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"cdc/changelog"
@@ -16,13 +17,14 @@ import (
 // message was made, are those of the log's clock after the unit: the source's time, which never goes back.
 type Encoder struct {
 	o       Options
+	flat    bool
 	form    connect.Serializer
 	headers connect.JSON
 
 	sources     map[changelog.SourceID]*source
 	tables      map[schema.VersionID]*table
 	collections map[string]*collection
-	topics      map[string]string // full name of the table by topic
+	topics      map[string]topicOwner // whose topic it is
 
 	// What follows is of the unit that is being encoded.
 	emit    func(*sinks.Message) error
@@ -36,21 +38,35 @@ type Encoder struct {
 
 	change  changelog.Change
 	message sinks.Message
+	op      [1]byte
 	// Memory of messages.
-	key, value, oldKey, newKey, op []byte
+	key, value, oldKey, newKey []byte
 }
 
 var _ sinks.Encoder = (*Encoder)(nil)
 
+// topicOwner is the table whose changes a topic has.
+type topicOwner struct {
+	id                   schema.TableID
+	source, schema, name string
+}
+
+// same reports whether both are one table: renamed, or dropped and made again under its name.
+func (o topicOwner) same(other topicOwner) bool {
+	return o.id == other.id || o.source == other.source && o.schema == other.schema && o.name == other.name
+}
+
+// leaveOut is what to do about a table that cannot be published.
+const leaveOut = "leave the table out of the sink, and report this"
+
 // source is what messages say about a source, prepared.
 type source struct {
 	Source
-	kind                        *kind
-	prefix, connector, database []byte
-	transactions, messages      string // topics
-	context                     []sinks.Header
-	// tables of the source that are published.
-	prefixText string
+	kind                         *kind
+	prefix, connector, database  []byte
+	transactions, messages, beat string // topics
+	context                      []sinks.Header
+	prefixText                   string
 }
 
 // Places of the messages that come of one change.
@@ -68,22 +84,26 @@ func New(o Options) (*Encoder, error) {
 		return nil, err
 	}
 	e := &Encoder{
-		o: o, form: o.Serializer, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
-		collections: map[string]*collection{}, topics: map[string]string{},
+		o: o, flat: o.flat(), form: &connect.JSON{Schemas: o.Schemas}, sources: map[changelog.SourceID]*source{}, tables: map[schema.VersionID]*table{},
+		collections: map[string]*collection{}, topics: map[string]topicOwner{},
 	}
-	if e.form == nil {
-		e.form = &connect.JSON{Schemas: o.Schemas}
+	if o.avro() {
+		e.form = o.Serializer
 	}
 	return e, nil
 }
 
 // Encode implements sinks.Encoder.
 func (e *Encoder) Encode(ctx context.Context, u *changelog.Unit, emit func(*sinks.Message) error) error {
-	if u.Changes() == 0 {
+	beat := e.o.Heartbeats && u.Meta.Kind == changelog.UnitTick
+	if u.Changes() == 0 && !beat {
 		return nil
 	}
 	if err := e.start(u, emit); err != nil {
 		return fmt.Errorf("encode the unit at offset %d: %w", u.Meta.First, err)
+	}
+	if beat {
+		return e.heartbeat(ctx)
 	}
 	for {
 		ok, err := u.Next(&e.change)
@@ -143,7 +163,7 @@ func (e *Encoder) sourceOf(id changelog.SourceID) (*source, error) {
 	}
 	s := &source{
 		Source: of, kind: k, prefixText: prefix, prefix: []byte(prefix), connector: []byte(of.Connector), database: []byte(of.Database),
-		transactions: topicName(prefix, "transaction"), messages: topicName(prefix, "message"),
+		transactions: topicName(prefix, "transaction"), messages: topicName(prefix, "message"), beat: topicName(heartbeatPrefix, prefix),
 	}
 	if !e.o.NoContextHeaders {
 		s.context = []sinks.Header{
@@ -162,23 +182,32 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 		return t, nil
 	}
 	t, err := e.o.compile(e.source.kind, e.source.prefixText, v)
-	if err == nil && e.o.flat() {
-		t.flat, err = flatten(t.value)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("table %s: %w", v.FullName(), err)
+		return nil, stopOf(changelog.StopSchema, v, err)
 	}
-	if other, ok := e.topics[t.topic]; ok && other != v.FullName() {
+	owner := topicOwner{id: v.ID, source: v.Source, schema: v.Schema, name: v.Name}
+	if other, ok := e.topics[t.topic]; ok && !owner.same(other) {
 		return nil, &sinks.Stop{
-			Kind:   changelog.StopSchema,
-			Detail: fmt.Sprintf("tables %s and %s have one topic, %s, as a topic's name may have letters, digits, '.', '_' and '-' only", other, v.FullName(), t.topic),
+			Kind: changelog.StopSchema,
+			Detail: fmt.Sprintf("tables %s.%s.%s and %s have one topic, %s, as the parts of its name are joined by points and have letters, digits, '.', '_' and '-' only",
+				other.source, other.schema, other.name, v.FullName(), t.topic),
 			Remedy: "rename one of the tables, or leave one out of the sink",
 		}
 	}
-	e.topics[t.topic] = v.FullName()
+	e.topics[t.topic] = owner
 	t.collection = e.collectionOf(v.Schema + "." + v.Name)
 	e.tables[v.Version] = t
 	return t, nil
+}
+
+// stopOf is the stop for a table that cannot be published. A column may have named its own.
+func stopOf(kind changelog.StopKind, t *schema.Table, err error) *sinks.Stop {
+	stop, own := sinks.Stop{Kind: kind, Detail: err.Error(), Remedy: leaveOut}, (*sinks.Stop)(nil)
+	if errors.As(err, &own) {
+		stop = *own
+	}
+	stop.Detail = fmt.Sprintf("table %s: %s", t.FullName(), stop.Detail)
+	return &stop
 }
 
 func (e *Encoder) collectionOf(name string) *collection {
@@ -192,10 +221,13 @@ func (e *Encoder) collectionOf(name string) *collection {
 
 // encode publishes a change.
 func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
+	c := &e.change
+	if e.skips(c.Op) {
+		return nil
+	}
 	if err := e.begin(ctx); err != nil {
 		return err
 	}
-	c := &e.change
 	if c.Op == changelog.OpMessage {
 		return e.logical(ctx)
 	}
@@ -206,8 +238,10 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 	e.origin.table, e.origin.schemaName, e.origin.tableName = c.Table, t.schemaName, t.tableName
 	e.origin.snapshot = e.copied.mark(c, u.Changes())
 	switch {
-	case c.Op == changelog.OpTruncate && (!e.o.Truncates || t.flat != nil):
+	case c.Op == changelog.OpTruncate && !e.o.Truncates:
 		return nil
+	case e.o.Format == Native:
+		return e.native(t)
 	case c.Op == changelog.OpUpdate && t.keySchema != nil && t.keyMoved(c.Before, c.After):
 		return e.moved(ctx, t)
 	}
@@ -216,13 +250,25 @@ func (e *Encoder) encode(ctx context.Context, u *changelog.Unit) error {
 		return err
 	}
 	e.message.Headers = append(e.message.Headers[:0], e.source.context...)
-	if err := e.publish(ctx, t, byte(c.Op), c.Before, c.After, partChange); err != nil {
+	if err := e.publish(ctx, t, c.Op, c.Before, c.After, partChange); err != nil {
 		return err
 	}
 	if c.Op == changelog.OpDelete {
 		return e.tombstone(t)
 	}
 	return nil
+}
+
+// skips reports whether no change of the op is published, nor counts as one of a transaction's.
+func (e *Encoder) skips(op changelog.Op) bool {
+	k := e.source.kind
+	switch op {
+	case changelog.OpTruncate:
+		return k.statements && !e.o.Truncates
+	case changelog.OpMessage:
+		return k.statements
+	}
+	return false
 }
 
 // keyOf puts the key of the row that the change leaves, or deletes, into the message.
@@ -264,7 +310,7 @@ func (e *Encoder) moved(ctx context.Context, t *table) (err error) {
 	e.count(t.collection)
 	e.message.Key = e.key
 	e.message.Headers = append(append(e.message.Headers[:0], sinks.Header{Name: "__debezium.newkey", Value: e.newKey}), e.source.context...)
-	if err := e.publish(ctx, t, 'd', c.Before, schema.Row{}, partChange); err != nil {
+	if err := e.publish(ctx, t, changelog.OpDelete, c.Before, schema.Row{}, partChange); err != nil {
 		return err
 	}
 	if err := e.tombstone(t); err != nil {
@@ -276,7 +322,7 @@ func (e *Encoder) moved(ctx context.Context, t *table) (err error) {
 	e.count(t.collection)
 	e.message.Key = e.key
 	e.message.Headers = append(append(e.message.Headers[:0], sinks.Header{Name: "__debezium.oldkey", Value: e.oldKey}), e.source.context...)
-	return e.publish(ctx, t, 'c', schema.Row{}, c.After, partNewKey)
+	return e.publish(ctx, t, changelog.OpCreate, schema.Row{}, c.After, partNewKey)
 }
 
 // headerKey is a key as a header has it: Connect's own converter of headers writes structs as JSON, whatever the message's form is.
@@ -299,46 +345,50 @@ func (e *Encoder) count(c *collection) {
 }
 
 // publish hands over the message of a change, whose key and headers are set.
-func (e *Encoder) publish(ctx context.Context, t *table, op byte, before, after schema.Row, part uint8) error {
-	if t.flat != nil {
-		return e.publishFlat(ctx, t, before, after, part)
-	}
+func (e *Encoder) publish(ctx context.Context, t *table, op changelog.Op, before, after schema.Row, part uint8) (err error) {
 	s := t.envelope
+	if e.flat {
+		s = t.flat
+	}
 	if err := e.form.Begin(ctx, e.value[:0], t.topic, connect.Value, s); err != nil {
 		return err
 	}
-	e.form.BeginStruct(s)
-	t.writeRow(e.form, t.value, before, blankHole)
-	t.writeRow(e.form, t.value, after, unavailableHole)
-	e.source.kind.writeSource(e.form, s.Fields[2].Schema, &e.origin)
-	e.writeTransaction(s.Fields[3].Schema, t.collection)
-	w := structWriter{out: e.form, s: s, at: 4}
-	e.op = append(e.op[:0], op)
-	w.text(e.op)
-	micros := int64(e.origin.meta.Clock)
-	w.int(floorDiv(micros, 1000))
-	w.int(micros)
-	w.int(micros * 1000)
-	e.form.EndStruct(s)
-	return e.finish(t, part)
-}
-
-// finish hands over a message whose value has been written.
-func (e *Encoder) finish(t *table, part uint8) (err error) {
+	if e.flat {
+		e.writeFlat(t, before, after)
+	} else {
+		e.writeEnvelope(t, op, before, after)
+	}
 	if e.value, err = e.form.End(); err != nil {
 		return err
 	}
 	if err := t.problem(); err != nil {
-		return fmt.Errorf("table %s: %w", t.version.FullName(), err)
+		return stopOf(changelog.StopCorrupt, t.version, err)
 	}
 	e.message.Topic, e.message.Value = t.topic, e.value
 	e.message.Identity = sinks.Identity{Offset: e.change.Offset, Part: part}
 	return e.emit(&e.message)
 }
 
+func (e *Encoder) writeEnvelope(t *table, op changelog.Op, before, after schema.Row) {
+	s := t.envelope
+	e.form.BeginStruct(s)
+	t.writeRow(e.form, t.value, before, blankHole)
+	t.writeRow(e.form, t.value, after, unavailableHole)
+	e.source.kind.writeSource(e.form, s.Fields[2].Schema, &e.origin)
+	e.writeTransaction(s.Fields[3].Schema, t.collection)
+	w := structWriter{out: e.form, s: s, at: 4}
+	e.op[0] = byte(op)
+	w.text(e.op[:])
+	micros := int64(e.origin.meta.Clock)
+	w.int(floorDiv(micros, 1000))
+	w.int(micros)
+	w.int(micros * 1000)
+	e.form.EndStruct(s)
+}
+
 // tombstone follows a delete, with its key and headers, so that a compacted topic forgets the key.
 func (e *Encoder) tombstone(t *table) error {
-	if e.o.NoTombstones || t.keySchema == nil || t.flat != nil {
+	if e.o.NoTombstones || t.keySchema == nil {
 		return nil
 	}
 	e.message.Value = nil

@@ -1,9 +1,13 @@
 package envelope
 
-import "fmt"
+import (
+	"fmt"
 
-// fault keeps why a value could not be read, as a column's write has no error of its own: one in ten thousand kinds of values can be
-// wrong.
+	"cdc/changelog"
+	"cdc/sinks"
+)
+
+// fault keeps why a value could not be published, as a column's write has no error of its own: few can fail.
 type fault struct{ err error }
 
 func (f *fault) set(what, text string) {
@@ -15,6 +19,17 @@ func (f *fault) set(what, text string) {
 		text = text[:shown] + "…"
 	}
 	f.err = fmt.Errorf("the log holds %q, which is no %s as PostgreSQL prints it", text, what)
+}
+
+// noNumber keeps that a decimal which may not be null is NaN or infinite.
+func (f *fault) noNumber() {
+	if f.err == nil {
+		f.err = &sinks.Stop{
+			Kind:   changelog.StopSchema,
+			Detail: "a numeric that is not null is NaN or an infinity, which neither Connect's Decimal nor Avro's can be",
+			Remedy: `publish decimals as "string" or "double", or allow null in the column`,
+		}
+	}
 }
 
 // take is the fault since the last call.

@@ -1,7 +1,6 @@
 package envelope
 
 import (
-	"context"
 	"fmt"
 
 	"cdc/changelog"
@@ -10,60 +9,43 @@ import (
 	"cdc/sinks/connect"
 )
 
-// The flat formats publish the row alone, as Debezium's transformation ExtractNewRecordState does with
-// delete.tombstone.handling.mode=rewrite: a delete is a message, too, that has the old row as far as the source sends it (by
-// Debezium's rule for images of the key alone: other columns null, or blank where null is not allowed), no tombstone follows, and
-// truncates are left out. Transactions and logical messages stay what they are. To the row are added
-//
-//   - __deleted, "true" or "false";
-//   - __version, which grows from change to change of a log, so that a reader who sees two rows of a key knows the newer one.
+// Fields of the flat form besides the row's columns.
 const (
-	deletedField = "__deleted"
-	versionField = "__version"
+	flatDeleted = "__deleted"
+	flatVersion = "__version"
 )
 
-// Texts of the field __deleted.
-var (
-	textTrue  = []byte("true")
-	textFalse = []byte("false")
-)
+var flatTrue, flatFalse = []byte("true"), []byte("false")
 
-// flat reports whether messages are rows alone.
-func (o *Options) flat() bool { return o.Format == FlatJSON || o.Format == FlatAvro }
-
-// flatten is the schema of a row with the fields that are added. They are optional, as the transformation's are: a reader of the
-// schema without them can go on.
-func flatten(row *connect.Schema) (*connect.Schema, error) {
+// flatSchema is the row with what Debezium's transformation ExtractNewRecordState adds when it rewrites deletes
+// (delete.tombstone.handling.mode is rewrite-with-tombstone, or rewrite without tombstones), and with the change's offset in the log: of
+// two messages with one key, that with the larger version is the newer. Both fields are optional, as those that the transformation
+// adds: a registry then takes the schema after one that has not got them.
+func flatSchema(row *connect.Schema) (*connect.Schema, error) {
 	for i := range row.Fields {
-		if name := row.Fields[i].Name; name == deletedField || name == versionField {
+		if name := row.Fields[i].Name; name == flatDeleted || name == flatVersion {
 			return nil, &sinks.Stop{
 				Kind: changelog.StopSchema, Detail: fmt.Sprintf("column %q has the name of a field that the flat formats add", name),
 				Remedy: "choose another format, rename the column, or leave the table out of the sink",
 			}
 		}
 	}
-	fields := make([]connect.Field, 0, len(row.Fields)+2)
-	fields = append(append(fields, row.Fields...),
-		connect.Field{Name: deletedField, Schema: optional(connect.String)},
-		connect.Field{Name: versionField, Schema: optional(connect.Int64)})
+	fields := append(row.Fields[:len(row.Fields):len(row.Fields)],
+		connect.Field{Name: flatDeleted, Schema: optional(connect.String)},
+		connect.Field{Name: flatVersion, Schema: optional(connect.Int64)})
 	return &connect.Schema{Type: connect.Struct, Name: row.Name, Fields: fields}, nil
 }
 
-// publishFlat hands over the message of a change whose key and headers are set. One of before and after is no row.
-func (e *Encoder) publishFlat(ctx context.Context, t *table, before, after schema.Row, part uint8) error {
-	row, deleted, h := after, textFalse, unavailableHole
-	if after.IsZero() {
-		row, deleted, h = before, textTrue, blankHole
+// writeFlat writes the new row, or of a delete as much of the old one as the source has sent.
+func (e *Encoder) writeFlat(t *table, before, after schema.Row) {
+	row, h, deleted := after, unavailableHole, flatFalse
+	if row.IsZero() {
+		row, h, deleted = before, blankHole, flatTrue
 	}
-	s := t.flat
-	if err := e.form.Begin(ctx, e.value[:0], t.topic, connect.Value, s); err != nil {
-		return err
-	}
-	e.form.BeginStruct(s)
+	e.form.BeginStruct(t.flat)
 	writeFields(e.form, t.columns, row, h)
-	w := structWriter{out: e.form, s: s, at: len(t.columns)}
+	w := structWriter{out: e.form, s: t.flat, at: len(t.columns)}
 	w.text(deleted)
 	w.int(int64(e.change.Offset))
-	e.form.EndStruct(s)
-	return e.finish(t, part)
+	e.form.EndStruct(t.flat)
 }

@@ -23,7 +23,8 @@ func hstoreColumn(c *schema.Column) column {
 // appendHstoreJSON reads "key"=>"value", "key"=>NULL, …
 func appendHstoreJSON(dst, text []byte) ([]byte, bool) {
 	dst = append(dst, '{')
-	var item []byte
+	var buf [128]byte
+	item := buf[:0]
 	for first := true; len(text) > 0; first = false {
 		if !first {
 			if len(text) < 2 || text[0] != ',' || text[1] != ' ' {

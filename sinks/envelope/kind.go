@@ -18,6 +18,8 @@ type kind struct {
 	appendTxID func(dst []byte, b *origin) []byte
 	// message is the value of a logical message, messageKey its key; nil for sources that have none.
 	message, messageKey *connect.Schema
+	// statements says that truncates are statements of their own, in no transaction, and that logical messages are statements' text.
+	statements bool
 }
 
 // kindOf is the kind of a connector.
@@ -41,6 +43,7 @@ type origin struct {
 	database          []byte
 	meta              *changelog.UnitMeta
 	place             Place
+	gtid              []byte // see ownGTID
 	snapshot          []byte
 	// table is nil for messages.
 	table *schema.Table

@@ -60,14 +60,12 @@ func (b *binlogColumn) base() string {
 	return word
 }
 
-// digits are the numbers in the brackets of the declared type, of float(7,2) for one; none when there are none.
-func (b *binlogColumn) digits() (first, second int) {
+// precision is how many digits of a second the declared type has: 3 of datetime(3), 0 of datetime.
+func (b *binlogColumn) precision() int {
 	_, rest, _ := strings.Cut(b.c.SQLType, "(")
-	rest, _, _ = strings.Cut(rest, ")")
-	one, two, _ := strings.Cut(rest, ",")
-	first, _ = strconv.Atoi(one)
-	second, _ = strconv.Atoi(two)
-	return first, second
+	digits, _, _ := strings.Cut(rest, ")")
+	n, _ := strconv.Atoi(digits) // none is 0
+	return min(n, microsPrecision)
 }
 
 func (b *binlogColumn) server() Connector {

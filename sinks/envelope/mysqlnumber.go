@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"encoding/binary"
-	"math"
 	"strconv"
 
 	"cdc/schema"
@@ -34,7 +33,7 @@ func (b *binlogColumn) number() column {
 	case schema.Uint64:
 		return b.bigUnsigned()
 	case schema.Float32:
-		return b.float()
+		return column{schema: named(b.c, connect.Float32, ""), write: writeFloat32}
 	case schema.Float64:
 		return column{schema: named(b.c, connect.Float64, ""), write: writeFloat64}
 	case schema.Decimal:
@@ -74,31 +73,6 @@ func (b *binlogColumn) bigUnsigned() column {
 	}}
 }
 
-// float compiles FLOAT. Debezium publishes FLOAT(m,d) as a double of the float's bits, which has digits that nobody wrote: 12345.67
-// becomes 12345.669921875. The double that is nearest to the digits fits as well.
-func (b *binlogColumn) float() column {
-	precision, places := b.digits()
-	switch {
-	case precision == 0:
-		return column{schema: named(b.c, connect.Float32, ""), write: writeFloat32}
-	case b.o.Strict:
-		return column{schema: named(b.c, connect.Float64, ""), write: writeFloat32}
-	}
-	power := math.Pow10(places)
-	return column{schema: named(b.c, connect.Float64, ""), write: func(out connect.Output, s *connect.Schema, r schema.Row, i int) {
-		out.Float(s, asWritten(r.Float32(i), power))
-	}}
-}
-
-// asWritten is the number with as many digits behind its point as the power of ten has zeros, if that is what the float stands for.
-func asWritten(f float32, power float64) float64 {
-	v := math.Round(float64(f)*power) / power
-	if float32(v) != f {
-		return float64(f) // it has more digits, from before the column was declared with these
-	}
-	return v
-}
-
 func (b *binlogColumn) decimal() column {
 	switch b.o.Decimals {
 	case DecimalString:
@@ -106,7 +80,7 @@ func (b *binlogColumn) decimal() column {
 	case DecimalDouble:
 		return column{schema: named(b.c, connect.Float64, ""), write: writeDecimalDouble}
 	}
-	return column{schema: decimalSchema(b.c, b.c.Precision, b.c.Scale), write: decimalWriter(int(b.c.Scale))}
+	return decimalColumn(decimalSchema(b.c, b.c.Precision, b.c.Scale), int(b.c.Scale))
 }
 
 // bits compiles BIT: one bit is a boolean, more are as many bytes as the column has, the lowest first.

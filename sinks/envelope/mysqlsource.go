@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 
 	"cdc/sinks/connect"
 )
@@ -12,11 +13,11 @@ import (
 var (
 	mysqlKind = kind{
 		column: mysqlColumn, source: binlogSource("io.debezium.connector.mysql.Source"), writeSource: writeBinlogSource,
-		appendTxID: appendBinlogTxID,
+		appendTxID: appendBinlogTxID, statements: true,
 	}
 	mariadbKind = kind{
 		column: mariadbColumn, source: binlogSource("io.debezium.connector.mariadb.Source"), writeSource: writeBinlogSource,
-		appendTxID: appendBinlogTxID,
+		appendTxID: appendBinlogTxID, statements: true,
 	}
 )
 
@@ -69,9 +70,8 @@ func writeBinlogSource(out connect.Output, s *connect.Schema, b *origin) {
 	} else {
 		w.int(0)
 	}
-	if streamed && b.place.GTID != "" {
-		b.scratch = append(b.scratch[:0], b.place.GTID...)
-		w.text(b.scratch)
+	if gtid := b.ownGTID(); streamed && len(gtid) > 0 {
+		w.text(gtid)
 	} else {
 		w.null()
 	}
@@ -88,11 +88,53 @@ func writeBinlogSource(out connect.Output, s *connect.Schema, b *origin) {
 	out.EndStruct(s)
 }
 
-// appendBinlogTxID appends the transaction's GTID, or where it is in the binlog of a server that has none.
+// appendBinlogTxID appends the transaction's GTID, or where it is in the binlog when it is not known to have one.
 func appendBinlogTxID(dst []byte, b *origin) []byte {
-	if b.place.GTID != "" {
-		return append(dst, b.place.GTID...)
+	if gtid := b.ownGTID(); len(gtid) > 0 {
+		return append(dst, gtid...)
 	}
 	dst = append(append(dst, "file="...), b.place.File...)
 	return strconv.AppendUint(append(dst, ",pos="...), b.place.Offset, 10)
+}
+
+// ownGTID is the GTID of the unit's transaction, found once in a unit; empty when it has none.
+func (b *origin) ownGTID() []byte {
+	if b.gtid == nil && b.place.GTID != "" {
+		b.gtid = appendOwnGTID([]byte{}, b.place.GTID, b.meta.XID)
+	}
+	return b.gtid
+}
+
+// appendOwnGTID appends the GTID with the number that is the last of its server's, or its domain's, in the text: a set of MySQL's or
+// MariaDB's last ones. It appends nothing when there are several, as it is not known then which one has been added.
+func appendOwnGTID(dst []byte, set string, number uint64) []byte {
+	start, found := len(dst), 0
+	want := strconv.FormatUint(number, 10)
+	for item := range strings.SplitSeq(set, ",") {
+		item = strings.TrimSpace(item)
+		server, _, isSet := strings.Cut(item, ":")
+		if !isSet { // domain-server-number
+			if item[strings.LastIndexByte(item, '-')+1:] == want {
+				dst, found = append(dst[:start], item...), found+1
+			}
+			continue
+		}
+		name := server
+		for part := range strings.SplitSeq(item[len(server)+1:], ":") {
+			first, last, isRange := strings.Cut(part, "-")
+			if !isRange {
+				last = first
+			}
+			switch {
+			case first == "" || first[0] < '0' || first[0] > '9':
+				name = server + ":" + part // a tag, of the intervals that follow
+			case last == want:
+				dst, found = append(append(append(dst[:start], name...), ':'), want...), found+1
+			}
+		}
+	}
+	if found != 1 {
+		return dst[:start]
+	}
+	return dst
 }

@@ -41,7 +41,6 @@ func (b *binlogColumn) date(mode TimeMode) column {
 }
 
 func (b *binlogColumn) datetime(mode TimeMode) column {
-	precision, _ := b.digits()
 	switch {
 	case mode == TimeConnect:
 		return b.counted(named(b.c, connect.Int64, "org.apache.kafka.connect.data.Timestamp"), b.millis)
@@ -49,7 +48,7 @@ func (b *binlogColumn) datetime(mode TimeMode) column {
 		return b.spelled(named(b.c, connect.String, "io.debezium.time.IsoTimestamp"), func(dst []byte, v int64) ([]byte, bool) {
 			return b.appendTimestamp(dst, v, shortFraction)
 		}, "1970-01-01T00:00:00Z")
-	case precision <= millisPrecision:
+	case b.precision() <= millisPrecision:
 		return b.counted(named(b.c, connect.Int64, "io.debezium.time.Timestamp"), b.millis)
 	}
 	return b.counted(named(b.c, connect.Int64, "io.debezium.time.MicroTimestamp"), b.micros)
@@ -57,7 +56,7 @@ func (b *binlogColumn) datetime(mode TimeMode) column {
 
 // timestamp compiles TIMESTAMP, which is text in all modes. Debezium makes the zero timestamp 1970 even where null could stand.
 func (b *binlogColumn) timestamp() column {
-	precision, _ := b.digits()
+	precision := b.precision()
 	s := named(b.c, connect.String, "io.debezium.time.ZonedTimestamp")
 	epoch := appendISOTimestamp(nil, -schema.UnixEpoch2000, precision)
 	return b.spelled(s, func(dst []byte, v int64) ([]byte, bool) {

@@ -50,11 +50,7 @@ func columnOf(t *testing.T, d *datadriven.TestData, sqlType string) (*Options, t
 		value := strings.Join(arg.Vals, ",")
 		switch arg.Key {
 		case "kind":
-			for k := schema.Kind(1); k <= schema.CalendarTimestampTZ; k++ {
-				if k.String() == value {
-					c.Kind = k
-				}
-			}
+			c.Kind = kindNamed(value)
 		case "precision":
 			c.Precision = number(t, value)
 		case "scale":
@@ -78,6 +74,16 @@ func columnOf(t *testing.T, d *datadriven.TestData, sqlType string) (*Options, t
 		}
 	}
 	return o, typed, c
+}
+
+// kindNamed is the kind with the name, and invalid when there is none.
+func kindNamed(name string) schema.Kind {
+	for k := schema.Kind(1); k <= schema.CalendarTimestampTZ; k++ {
+		if k.String() == name {
+			return k
+		}
+	}
+	return schema.Invalid
 }
 
 func number(t *testing.T, text string) int32 {

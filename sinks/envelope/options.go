@@ -76,6 +76,8 @@ type Options struct {
 	// Transactions publishes the beginning and the end of each transaction to the topic <prefix>.transaction, and names the
 	// transaction in each change.
 	Transactions bool
+	// Heartbeats publishes to the topic __debezium-heartbeat.<prefix> how far a source is that changes nothing.
+	Heartbeats bool
 	// Truncates publishes changes of op t, which Debezium skips by default.
 	Truncates bool
 	// NoContextHeaders leaves out the headers __debezium.context.*, which say in every message which connector it comes from: 150
@@ -112,7 +114,8 @@ type Source struct {
 type Place struct {
 	// LSN of a commit, of Postgres.
 	LSN uint64
-	// GTID is the transaction's own, File and Offset where it ends in the binlog, of MySQL and MariaDB.
+	// GTID is what has been handled by then, as the server writes it: a set of MySQL's, or the last of each domain of MariaDB. File
+	// and Offset are where the transaction ends in the binlog.
 	GTID, File string
 	Offset     uint64
 	ServerID   uint32

@@ -35,14 +35,15 @@ func parsePostgresType(text string) (t postgresType) {
 	if rest, ok := strings.CutSuffix(text, "[]"); ok {
 		text, t.array = rest, true
 	}
-	open, end := strings.IndexByte(text, '('), strings.IndexByte(text, ')')
-	if open >= 0 && end > open && text[0] != '"' {
-		for mod := range strings.SplitSeq(text[open+1:end], ",") {
+	after := strings.LastIndexByte(text, '"') + 1 // what stands in quotes is all name
+	open, end := strings.IndexByte(text[after:], '('), strings.IndexByte(text[after:], ')')
+	if open >= 0 && end > open {
+		for mod := range strings.SplitSeq(text[after+open+1:after+end], ",") {
 			if v, err := strconv.ParseInt(strings.TrimSpace(mod), 10, 32); err == nil {
 				t.mods = append(t.mods, int32(v))
 			}
 		}
-		text = text[:open] + text[end+1:]
+		text = text[:after+open] + text[after+end+1:]
 	}
 	if dot := strings.LastIndexByte(text, '.'); dot >= 0 {
 		text, t.own = text[dot+1:], true
@@ -114,7 +115,7 @@ func postgresScalar(o *Options, t postgresType, c *schema.Column) (column, error
 func postgresText(o *Options, t postgresType, c *schema.Column) column {
 	switch {
 	case t.name == "xml":
-		return column{schema: named(c, connect.String, "io.debezium.data.Xml"), write: writeText}
+		return column{schema: named(c, connect.String, nameXML), write: writeText}
 	case t.name == "pg_lsn" && o.Strict:
 		return column{}
 	}
@@ -130,17 +131,23 @@ func postgresEnum(c *schema.Column) *connect.Schema {
 
 // Names of schemas.
 const (
-	nameJSON    = "io.debezium.data.Json"
-	nameDecimal = "org.apache.kafka.connect.data.Decimal"
+	nameJSON            = "io.debezium.data.Json"
+	nameXML             = "io.debezium.data.Xml"
+	nameLtree           = "io.debezium.data.Ltree"
+	nameTsvector        = "io.debezium.data.Tsvector"
+	nameDecimal         = "org.apache.kafka.connect.data.Decimal"
+	nameVariableDecimal = "io.debezium.data.VariableScaleDecimal"
+	nameZonedTime       = "io.debezium.time.ZonedTime"
+	nameZonedTimestamp  = "io.debezium.time.ZonedTimestamp"
 )
 
 // postgresOther compiles a column of a type that is stored as the server prints it.
 func postgresOther(o *Options, t postgresType, c *schema.Column) column {
 	switch t.name {
 	case "ltree":
-		return column{schema: named(c, connect.String, "io.debezium.data.Ltree"), write: writeText}
+		return column{schema: named(c, connect.String, nameLtree), write: writeText}
 	case "tsvector":
-		return column{schema: named(c, connect.String, "io.debezium.data.Tsvector"), write: writeText}
+		return column{schema: named(c, connect.String, nameTsvector), write: writeText}
 	case "hstore":
 		return hstoreColumn(c)
 	case "point":

@@ -84,7 +84,7 @@ func (a *arrayReader) problem() error {
 // the elements stand in the order in which PostgreSQL stores them, the last index running fastest.
 func (a *arrayReader) write(out connect.Output, s *connect.Schema, r schema.Row, i int) {
 	text := r.Bytes(i)
-	n, deep, ok := countElements(text, a.delim)
+	n, deep, ok := a.countElements(text)
 	if !ok {
 		a.set("array", string(text))
 		writeNothing(out, s)
@@ -167,12 +167,11 @@ func afterBounds(text []byte) []byte {
 }
 
 // countElements counts an array's elements of all dimensions, and reports whether it has more than one and whether it can be read.
-func countElements(text []byte, delim byte) (n int, deep, ok bool) {
-	scan := arrayScanner{text: afterBounds(text), delim: delim}
-	var item []byte
+func (a *arrayReader) countElements(text []byte) (n int, deep, ok bool) {
+	scan := arrayScanner{text: afterBounds(text), delim: a.delim}
 	for {
 		var more bool
-		if item, _, more = scan.next(item[:0]); !more {
+		if a.item, _, more = scan.next(a.item[:0]); !more {
 			return n, scan.deepest > 1, scan.depth == 0 && scan.deepest > 0 && scan.at == len(scan.text)
 		}
 		n++

@@ -43,11 +43,11 @@ func postgresTime(o *Options, t postgresType, c *schema.Column) column {
 	case schema.Time:
 		return timeColumn(o, precision, c)
 	case schema.TimeTZ:
-		return column{schema: named(c, connect.String, "io.debezium.time.ZonedTime"), write: zonedTimeWriter()}
+		return column{schema: named(c, connect.String, nameZonedTime), write: zonedTimeWriter()}
 	case schema.Timestamp:
 		return timestampColumn(o, precision, c)
 	case schema.TimestampTZ:
-		return column{schema: named(c, connect.String, "io.debezium.time.ZonedTimestamp"), write: zonedTimestampWriter(int(precision))}
+		return column{schema: named(c, connect.String, nameZonedTimestamp), write: timestampTextWriter(int(precision))}
 	}
 	return column{schema: named(c, connect.Int64, "io.debezium.time.MicroDuration"), write: writeDuration}
 }
@@ -96,7 +96,7 @@ func writeTimeMillis(out connect.Output, s *connect.Schema, r schema.Row, i int)
 func timestampColumn(o *Options, precision int32, c *schema.Column) column {
 	switch {
 	case o.Times == TimeISO:
-		return column{schema: named(c, connect.String, "io.debezium.time.IsoTimestamp"), write: isoTimestampWriter()}
+		return column{schema: named(c, connect.String, "io.debezium.time.IsoTimestamp"), write: timestampTextWriter(shortFraction)}
 	case o.Times == TimeConnect:
 		return column{schema: named(c, connect.Int64, "org.apache.kafka.connect.data.Timestamp"), write: writeTimestampMillis}
 	case precision <= millisPrecision:
@@ -191,15 +191,7 @@ func zonedTimeWriter() func(connect.Output, *connect.Schema, schema.Row, int) {
 	}
 }
 
-// zonedTimestampWriter writes a time of UTC, with as many digits of the fraction as the column has.
-func zonedTimestampWriter(digits int) func(connect.Output, *connect.Schema, schema.Row, int) {
-	return timestampTextWriter(digits)
-}
-
-func isoTimestampWriter() func(connect.Output, *connect.Schema, schema.Row, int) {
-	return timestampTextWriter(shortFraction)
-}
-
+// timestampTextWriter writes a time of UTC with so many digits of the fraction.
 func timestampTextWriter(digits int) func(connect.Output, *connect.Schema, schema.Row, int) {
 	var scratch []byte
 	return func(out connect.Output, s *connect.Schema, r schema.Row, i int) {

@@ -20,7 +20,7 @@ type table struct {
 	key                   []field
 	// keySchema is nil for a table without a key; value is that of a row that may be null.
 	keySchema, value, envelope *connect.Schema
-	// flat is the value of the flat formats, nil in others.
+	// flat is the row alone, nil unless the format is flat.
 	flat *connect.Schema
 	// collection counts the changes of a transaction.
 	collection *collection
@@ -65,6 +65,12 @@ func (o *Options) compile(k *kind, prefix string, t *schema.Table) (*table, erro
 	}
 	c.value = row
 	c.compileKey(byPlace)
+	if o.flat() {
+		var err error
+		if c.flat, err = flatSchema(row); err != nil {
+			return nil, err
+		}
+	}
 	c.envelope = &connect.Schema{
 		Type: connect.Struct, Name: c.topic + ".Envelope", Version: 2,
 		Fields: []connect.Field{
@@ -171,13 +177,14 @@ func (c *table) keyMoved(before, after schema.Row) bool {
 // unavailable is what Debezium puts in the place of a value that it does not know (unavailable.value.placeholder).
 var unavailable = []byte("__debezium_unavailable_value")
 
+// The mark stands for values of types that are long enough to be stored apart, and that can hold it.
 func writeUnavailable(out connect.Output, s *connect.Schema) {
 	switch {
-	case s.Type == connect.String:
+	case isLongText(s):
 		out.Text(s, unavailable)
 	case s.Type == connect.Bytes && s.Name == "":
 		out.Bytes(s, unavailable)
-	case s.Type == connect.Array && s.Items.Type == connect.String:
+	case s.Type == connect.Array && isLongText(s.Items):
 		out.BeginArray(s, 1)
 		out.Text(s.Items, unavailable)
 		out.EndArray(s)
@@ -186,6 +193,15 @@ func writeUnavailable(out connect.Output, s *connect.Schema) {
 	default:
 		writeBlank(out, s)
 	}
+}
+
+// isLongText reports whether values of the schema are text of any length.
+func isLongText(s *connect.Schema) bool {
+	switch s.Name {
+	case "", nameJSON, nameXML, nameTsvector, nameLtree:
+		return s.Type == connect.String
+	}
+	return false
 }
 
 // writeBlank writes what Debezium puts in the place of null where the schema allows none.
@@ -206,35 +222,45 @@ func writeBlank(out connect.Output, s *connect.Schema) {
 		out.BeginMap(s, 0)
 		out.EndMap(s)
 	case connect.Struct:
-		out.BeginStruct(s)
-		for i := range s.Fields {
-			if f := s.Fields[i].Schema; f.Optional {
-				out.Null(f)
-			} else {
-				writeBlank(out, f)
-			}
-		}
-		out.EndStruct(s)
+		writeBlankStruct(out, s)
 	default:
 		out.Int(s, 0)
 	}
 }
 
+func writeBlankStruct(out connect.Output, s *connect.Schema) {
+	out.BeginStruct(s)
+	for i := range s.Fields {
+		switch f := s.Fields[i].Schema; {
+		case f.Optional:
+			out.Null(f)
+		case s.Name == nameVariableDecimal && f.Type == connect.Bytes:
+			out.Bytes(f, blankDecimal)
+		default:
+			writeBlank(out, f)
+		}
+	}
+	out.EndStruct(s)
+}
+
+// blankDecimal is 0: a decimal of no bytes cannot be read.
+var blankDecimal = []byte{0}
+
 func blankText(s *connect.Schema) []byte {
 	switch s.Name {
-	case "io.debezium.data.Json":
+	case nameJSON:
 		return []byte("{}")
-	case "io.debezium.time.ZonedTimestamp":
+	case nameZonedTimestamp:
 		return []byte("1970-01-01T00:00:00Z")
-	case "io.debezium.time.ZonedTime":
+	case nameZonedTime:
 		return []byte("00:00:00Z")
 	}
 	return nil
 }
 
 func blankBytes(s *connect.Schema) []byte {
-	if s.Name == "org.apache.kafka.connect.data.Decimal" {
-		return []byte{0}
+	if s.Name == nameDecimal {
+		return blankDecimal
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package envelope
 import (
 	"context"
 
+	"cdc/changelog"
 	"cdc/sinks"
 	"cdc/sinks/connect"
 )
@@ -29,13 +30,16 @@ var (
 	}
 )
 
+// Statuses of transactions.
+var statusBegin, statusEnd = []byte("BEGIN"), []byte("END")
+
 // begin publishes that the transaction begins, before its first change. A transaction of which nothing is captured has none.
 func (e *Encoder) begin(ctx context.Context) error {
 	if e.begun || len(e.txID) == 0 {
 		return nil
 	}
 	e.begun = true
-	return e.border(ctx, "BEGIN", sinks.Identity{Offset: e.change.Offset, Part: partBegin})
+	return e.border(ctx, statusBegin, sinks.Identity{Offset: e.change.Offset, Part: partBegin})
 }
 
 // end publishes that the transaction has ended, with how much of each table was published.
@@ -43,11 +47,11 @@ func (e *Encoder) end(ctx context.Context) error {
 	if !e.begun {
 		return nil
 	}
-	return e.border(ctx, "END", sinks.Identity{Offset: e.origin.meta.Commit(), Part: partEnd})
+	return e.border(ctx, statusEnd, sinks.Identity{Offset: e.origin.meta.Commit(), Part: partEnd})
 }
 
 // border publishes the beginning or the end of a transaction.
-func (e *Encoder) border(ctx context.Context, status string, id sinks.Identity) (err error) {
+func (e *Encoder) border(ctx context.Context, status []byte, id sinks.Identity) (err error) {
 	topic := e.source.transactions
 	if err := e.form.Begin(ctx, e.key[:0], topic, connect.Key, transactionKey); err != nil {
 		return err
@@ -63,9 +67,9 @@ func (e *Encoder) border(ctx context.Context, status string, id sinks.Identity) 
 	}
 	e.form.BeginStruct(transactionValue)
 	w := structWriter{out: e.form, s: transactionValue}
-	w.text([]byte(status))
+	w.text(status)
 	w.text(e.txID)
-	if status == "BEGIN" {
+	if id.Offset != e.origin.meta.Commit() {
 		w.null()
 		w.null()
 	} else {
@@ -113,11 +117,11 @@ const messageCollection = "message"
 // logical publishes a logical message.
 func (e *Encoder) logical(ctx context.Context) (err error) {
 	k := e.source.kind
-	if k.message == nil {
-		return nil
-	}
 	c := e.collectionOf(messageCollection)
 	e.count(c)
+	if e.o.Format == Native {
+		return e.nativeMessage()
+	}
 	e.origin.table, e.origin.schemaName, e.origin.tableName, e.origin.snapshot = nil, nil, nil, markStream
 	topic := e.source.messages
 	if err := e.form.Begin(ctx, e.key[:0], topic, connect.Key, k.messageKey); err != nil {
@@ -144,7 +148,8 @@ func (e *Encoder) logical(ctx context.Context) (err error) {
 func (e *Encoder) writeMessage(s *connect.Schema, c *collection) {
 	e.form.BeginStruct(s)
 	w := structWriter{out: e.form, s: s}
-	w.text([]byte("m"))
+	e.op[0] = byte(changelog.OpMessage)
+	w.text(e.op[:])
 	w.int(floorDiv(int64(e.origin.meta.Clock), 1000))
 	e.source.kind.writeSource(e.form, w.next(), &e.origin)
 	e.writeTransaction(w.next(), c)

@@ -16,11 +16,14 @@ func (o *Options) Validate() error {
 		choice("binary", o.Binary, BinaryBytes, BinaryBase64, BinaryURL, BinaryHex),
 		choice("unsigned", o.Unsigned, UnsignedLong, UnsignedPrecise),
 	)
-	avro := o.Format == DebeziumAvro || o.Format == FlatAvro
 	switch {
-	case avro && o.Schemas:
+	case o.avro() && o.Schemas:
 		err = errors.Join(err, errors.New("schemas in messages are of JSON only; Avro has them in its registry"))
-	case avro && o.Serializer == nil:
+	case o.flat() && o.Truncates:
+		err = errors.Join(err, fmt.Errorf("format %s has rows only; a truncate cannot be told", o.Format))
+	case o.Format == Native && o.Schemas:
+		err = errors.Join(err, errors.New("format native has no schemas"))
+	case o.avro() && o.Serializer == nil:
 		err = errors.Join(err, fmt.Errorf("format %s needs a schema registry", o.Format))
 	}
 	if o.Source == nil {
@@ -28,6 +31,12 @@ func (o *Options) Validate() error {
 	}
 	return err
 }
+
+// avro reports whether messages are in Avro.
+func (o *Options) avro() bool { return o.Format == DebeziumAvro || o.Format == FlatAvro }
+
+// flat reports whether messages are rows alone.
+func (o *Options) flat() bool { return o.Format == FlatJSON || o.Format == FlatAvro }
 
 // choice reports a value that is none of the names, with the nearest of them. The empty value is the default.
 func choice[T ~string](what string, v T, names ...T) error {

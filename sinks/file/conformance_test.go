@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 // Small files and few handles lead over all the borders that sizes make.
 func TestConformanceOfSmallFiles(t *testing.T) {
 	sinktest.Run(t, sinktest.Options{
-		Locked: true,
+		Locked: true, LargeBytes: 1 << 20,
 		Open: func(t *testing.T) sinktest.Destination {
 			return &destination{Disk: sinktest.NewDisk(), t: t, options: folder.Options{
 				Dir: t.TempDir(), Interval: time.Second, FileBytes: 1 << 10, RoundBytes: 3 << 10, OpenFiles: 1,

@@ -20,9 +20,12 @@ const (
 	commitFile    = "commit.json"
 )
 
-func (o *Options) state(name string) string   { return filepath.Join(o.Dir, stateFolder, name) }
-func (o *Options) working(name string) string { return filepath.Join(o.Dir, stateFolder, workingFolder, name) }
-func (o *Options) final(name string) string   { return filepath.Join(o.Dir, filepath.FromSlash(name)) }
+func (o *Options) state(name string) string { return filepath.Join(o.Dir, stateFolder, name) }
+func (o *Options) working(name string) string {
+	return filepath.Join(o.Dir, stateFolder, workingFolder, name)
+}
+
+func (o *Options) final(name string) string { return filepath.Join(o.Dir, filepath.FromSlash(name)) }
 
 // temporaryName is no name of an earlier round: those began after earlier units.
 func temporaryName(after changelog.Offset, file int) string {

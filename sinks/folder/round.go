@@ -72,6 +72,9 @@ func (r *Round) Complete(f *File) error {
 	return nil
 }
 
+// Current is the stream's file that is being written, nil when there is none.
+func (r *Round) Current(stream string) *File { return r.streams[stream] }
+
 // isEmpty reports whether nothing has been written.
 func (r *Round) isEmpty() bool { return r.began.IsZero() }
 

@@ -161,9 +161,11 @@ func (s *Sink) Flush(ctx context.Context) error {
 
 // end makes the round arrive and begins the next one.
 func (s *Sink) end() error {
+	before := s.round.bytes
 	if err := s.o.commit(s.round, s.written); err != nil {
 		return s.fail(err)
 	}
+	s.count(0, s.round.bytes-before)
 	if err := s.round.discard(); err != nil {
 		return s.fail(err)
 	}

@@ -50,7 +50,6 @@ type batch struct {
 	// firstTry is when it was sent for the first time, tries how often it has been.
 	firstTry time.Time
 	tries    int
-	weight   int64
 }
 
 func (b *batch) reset() {

@@ -11,6 +11,9 @@ import (
 // state is what a checkpoint says besides the offset. Stored; do not change the names.
 type state struct {
 	Topics map[string]topicState `json:"topics"`
+	// After is the last unit that has arrived, when it lies before the checkpoint's offset: the cluster has lost messages, and they
+	// are being sent again.
+	After *changelog.Offset `json:"after,omitempty"`
 }
 
 // topicState has for each partition where the sink's last message that is known to have arrived ends, 0 for none, and the offset in
@@ -20,32 +23,35 @@ type topicState struct {
 	Last []changelog.Offset `json:"last"`
 }
 
-func stateOf(topics map[string]topicState) []byte {
-	text, err := json.Marshal(state{Topics: topics})
+func (st state) encode() []byte {
+	text, err := json.Marshal(st)
 	if err != nil {
 		panic(fmt.Sprintf("a map of numbers cannot be encoded: %v", err)) // a bug: nothing in it can fail
 	}
 	return text
 }
 
-// parseState is nil for a sink that has no checkpoint.
-func parseState(c sinks.Checkpoint) (map[string]topicState, error) {
-	var st state
+// parseState returns the topics that a checkpoint knows, and the last unit that has arrived.
+func parseState(c sinks.Checkpoint) (topics map[string]topicState, after changelog.Offset, err error) {
 	if len(c.State) == 0 {
-		return nil, nil
+		return nil, c.Offset, nil
 	}
-	err := json.Unmarshal(c.State, &st)
+	var st state
+	err = json.Unmarshal(c.State, &st)
 	for name, t := range st.Topics {
 		if err == nil && (len(t.Ends) == 0 || len(t.Ends) != len(t.Last)) {
 			err = fmt.Errorf("topic %q has %d ends and %d last offsets", name, len(t.Ends), len(t.Last))
 		}
 	}
 	if err != nil {
-		return nil, &sinks.Stop{
+		return nil, 0, &sinks.Stop{
 			Kind: changelog.StopCorrupt, Detail: fmt.Sprintf("the state in the sink's checkpoint cannot be read: %v", err), Remedy: publishAgain,
 		}
 	}
-	return st.Topics, nil
+	if st.After != nil {
+		return st.Topics, min(c.Offset, *st.After), nil
+	}
+	return st.Topics, c.Offset, nil
 }
 
 // place is what is known of a partition before it is written.
@@ -62,11 +68,14 @@ type place struct {
 	saved, next changelog.Offset
 }
 
+// shrunk reports whether the partition ends before what the checkpoint knows of it.
+func (p *place) shrunk() bool { return p.recorded && p.end < p.recordedEnd }
+
 // resume says up to where messages have arrived. lost is that some are gone from the partition's end, which have to be sent again.
 func (p *place) resume(name string) (floor sinks.Identity, lost bool, err error) {
 	saved := sinks.Identity{Offset: p.saved, Part: 255}
 	found := p.last.end > 0
-	shrunk := p.recorded && p.end < p.recordedEnd
+	shrunk := p.shrunk()
 	switch {
 	case found && p.last.id.Offset >= p.next:
 		err = diverged("bring back the log that wrote it; or publish this one, which has another history, to other topics or under another id",

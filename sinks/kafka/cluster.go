@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -21,9 +22,13 @@ type cluster struct {
 
 	mu        sync.Mutex // guards the fields below
 	addresses map[int32]string
+	answering string // the address that was the last to answer a question that any can answer
 	idle      map[string][]*conn
 	closed    bool
 }
+
+// anyTimeout is how long a broker may take for a question that any can answer, before the next is asked.
+const anyTimeout = 3 * time.Second
 
 // idleMax is how long a connection is kept unused: brokers close theirs after ten minutes (connections.max.idle.ms).
 const idleMax = 4 * time.Minute
@@ -42,21 +47,19 @@ func (c *cluster) ask(ctx context.Context, broker int32, req protocol.Message) (
 	if !known {
 		return nil, fmt.Errorf("broker %d is not in the cluster at present", broker)
 	}
-	return c.askAt(ctx, address, req)
+	return c.askAt(ctx, address, c.o.RequestTimeout, req)
 }
 
-// askAny sends a request to whichever broker answers.
+// askAny sends a request to whichever broker answers, the one that did so last before the others.
 func (c *cluster) askAny(ctx context.Context, req protocol.Message) (answer protocol.Message, err error) {
-	c.mu.Lock()
-	addresses := append([]string(nil), c.o.Brokers...)
-	for _, a := range c.addresses {
-		addresses = append(addresses, a)
-	}
-	c.mu.Unlock()
-	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
+	timeout := min(c.o.RequestTimeout, anyTimeout)
 	var problems []error
-	for _, a := range addresses {
-		if answer, err = c.askAt(ctx, a, req); err == nil {
+	for _, address := range c.candidates() {
+		answer, err = c.askAt(ctx, address, timeout, req)
+		if err == nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.answering = address
 			return answer, nil
 		}
 		if problems = append(problems, err); lasting(err) || ctx.Err() != nil {
@@ -66,12 +69,29 @@ func (c *cluster) askAny(ctx context.Context, req protocol.Message) (answer prot
 	return nil, errors.Join(problems...)
 }
 
-func (c *cluster) askAt(ctx context.Context, address string, req protocol.Message) (protocol.Message, error) {
-	conn, err := c.take(ctx, address)
+// candidates are the addresses of all brokers, in the order in which to ask them.
+func (c *cluster) candidates() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	addresses := append([]string(nil), c.o.Brokers...)
+	for _, a := range c.addresses {
+		addresses = append(addresses, a)
+	}
+	slices.Sort(addresses)
+	addresses = slices.Compact(addresses)
+	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
+	if i := slices.Index(addresses, c.answering); i > 0 {
+		addresses[0], addresses[i] = addresses[i], addresses[0]
+	}
+	return addresses
+}
+
+func (c *cluster) askAt(ctx context.Context, address string, timeout time.Duration, req protocol.Message) (protocol.Message, error) {
+	conn, err := c.take(ctx, address, timeout)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := conn.roundTrip(ctx, c.o.RequestTimeout, req)
+	answer, err := conn.roundTrip(ctx, timeout, req)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ask broker %s (%s): %w", address, req.ApiKey(), err), conn.close())
 	}
@@ -79,7 +99,7 @@ func (c *cluster) askAt(ctx context.Context, address string, req protocol.Messag
 }
 
 // take is a connection that nobody uses.
-func (c *cluster) take(ctx context.Context, address string) (*conn, error) {
+func (c *cluster) take(ctx context.Context, address string, timeout time.Duration) (*conn, error) {
 	c.mu.Lock()
 	for list := c.idle[address]; len(list) > 0; list = c.idle[address] {
 		last := list[len(list)-1]
@@ -95,7 +115,7 @@ func (c *cluster) take(ctx context.Context, address string) (*conn, error) {
 	if closed {
 		return nil, errClosed
 	}
-	return dial(ctx, c.o, address)
+	return dial(ctx, c.o, address, timeout)
 }
 
 func (c *cluster) giveBack(conn *conn) error {
@@ -150,5 +170,5 @@ func (c *cluster) coordinator(ctx context.Context, transactionalID string, req p
 	if err := problem("find the coordinator of "+transactionalID, found.ErrorCode, found.ErrorMessage); err != nil {
 		return nil, err
 	}
-	return c.askAt(ctx, net.JoinHostPort(found.Host, strconv.Itoa(int(found.Port))), req)
+	return c.askAt(ctx, net.JoinHostPort(found.Host, strconv.Itoa(int(found.Port))), c.o.RequestTimeout, req)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
-	"github.com/segmentio/kafka-go/compress/lz4"
+	"github.com/pierrec/lz4/v4"
 )
 
 // Compression is how record batches are compressed.
@@ -42,7 +42,7 @@ func newCompressor(c Compression) (compressor, error) {
 	case Snappy:
 		return snappyCompressor{}, nil
 	case LZ4, "":
-		return lz4Compressor{}, nil
+		return &lz4Compressor{}, nil
 	case Zstd:
 		encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true))
 		return zstdCompressor{encoder}, err
@@ -79,13 +79,23 @@ func (snappyCompressor) compress(dst, records []byte) ([]byte, error) {
 	return dst[:n+len(s2.EncodeSnappy(dst[n:], records))], nil
 }
 
-type lz4Compressor struct{}
+// lz4Compressor writes blocks of 64 KiB as the Java client does: the default of 4 MiB would keep several times as much for each writer.
+type lz4Compressor struct{ writers sync.Pool }
 
-func (lz4Compressor) attribute() uint16 { return 3 }
+func (*lz4Compressor) attribute() uint16 { return 3 }
 
-func (lz4Compressor) compress(dst, records []byte) ([]byte, error) {
+func (l *lz4Compressor) compress(dst, records []byte) ([]byte, error) {
 	out := bytes.NewBuffer(dst)
-	w := new(lz4.Codec).NewWriter(out)
+	w, ok := l.writers.Get().(*lz4.Writer)
+	if !ok {
+		w = lz4.NewWriter(nil)
+		// The batch has a checksum of its own.
+		if err := w.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)); err != nil {
+			return nil, err
+		}
+	}
+	defer l.writers.Put(w)
+	w.Reset(out)
 	if _, err := w.Write(records); err != nil {
 		return nil, err
 	}

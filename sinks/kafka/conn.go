@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
@@ -29,11 +30,13 @@ type conn struct {
 	net     net.Conn
 	kafka   *protocol.Conn
 	used    time.Time
+	// fresh says that nothing has been answered yet but the versions, without a login: a broker that wants one ends the connection.
+	fresh bool
 }
 
-// dial connects, logs in, and makes sure that the broker speaks what we do.
-func dial(ctx context.Context, o *Options, address string) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
+// dial connects, logs in, and makes sure that the broker speaks what we do, all within the timeout.
+func dial(ctx context.Context, o *Options, address string, timeout time.Duration) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	n, err := o.dial(ctx, "tcp", address)
 	if err != nil {
@@ -63,6 +66,7 @@ func (c *conn) greet(ctx context.Context, o *Options) error {
 	}
 	c.kafka.SetVersions(versions)
 	if o.SASL == nil {
+		c.fresh = true
 		return nil
 	}
 	return c.login(ctx, o)
@@ -98,7 +102,7 @@ func (c *conn) encrypt(ctx context.Context, config *tls.Config) error {
 // greetingError explains what a broker does that is spoken to in the wrong way: it closes the connection.
 func greetingError(address string, o *Options, err error) error {
 	err = fmt.Errorf("greet broker %s: %w", address, err)
-	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if !closed(err) {
 		return err
 	}
 	hint := "if it goes on, its port expects TLS: turn TLS on or take the port of a plaintext listener"
@@ -108,7 +112,12 @@ func greetingError(address string, o *Options, err error) error {
 	return fmt.Errorf("%w; %s", err, hint)
 }
 
-// used are the APIs that the sink speaks.
+// closed reports whether the broker has ended the connection.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// usedAPIs are those that the sink speaks.
 var usedAPIs = []protocol.ApiKey{
 	protocol.Produce, protocol.Fetch, protocol.ListOffsets, protocol.Metadata, protocol.FindCoordinator, protocol.InitProducerId,
 	protocol.AddPartitionsToTxn, protocol.EndTxn, protocol.CreateTopics,
@@ -202,6 +211,10 @@ func (c *conn) roundTrip(ctx context.Context, timeout time.Duration, req protoco
 	stop := context.AfterFunc(ctx, func() { _ = c.net.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	answer, err = c.kafka.RoundTrip(req)
+	if err != nil && c.fresh && closed(err) {
+		err = fmt.Errorf("%w; if it goes on, the broker asks for a login: give the sink a user and a password", err)
+	}
+	c.fresh = false
 	if err == nil && answer == nil {
 		err = errors.New("no answer")
 	}

@@ -81,7 +81,7 @@ type Options struct {
 	ReplicationFactor int
 	TopicConfigs      map[string]string
 
-	// MaxInFlightBytes bounds the messages that have been taken and have not arrived, before compression; 64 MiB when 0.
+	// MaxInFlightBytes bounds the messages that have been taken and have not arrived, before compression; 32 MiB when 0.
 	MaxInFlightBytes int64
 	// RequestTimeout is how long a broker may take to answer before the same is sent again; 10 s when 0.
 	RequestTimeout time.Duration
@@ -99,8 +99,8 @@ type timings struct {
 const (
 	defaultRequestTimeout = 10 * time.Second
 	// resendMax is how long a batch is sent again. A broker forgets a producer after a day (producer.id.expiration.ms), and after
-	// that would append it twice. Opening anew costs milliseconds, so this is far below.
-	resendMax = 2 * time.Minute
+	// that would append it twice. Opening anew costs milliseconds and says what is wrong, so this is far below.
+	resendMax = 20 * time.Second
 	// probeInterval is how often the sink asks whether it is still the writer, leaseMax how long it writes without an answer. A
 	// partition remembers the fence of a newer writer for a day only: a process that slept or was cut off for longer must not write.
 	probeInterval = 5 * time.Minute
@@ -108,11 +108,11 @@ const (
 	// missingMax is how long a topic may be missing, as on a broker that has just started, until it counts as deleted.
 	missingMax = 4 * time.Second
 	// retryMax is how long a question to the cluster is repeated within Open before the whole of it begins anew.
-	retryMax = 20 * time.Second
+	retryMax = 5 * time.Second
 )
 
 const (
-	defaultMaxInFlightBytes = 64 << 20
+	defaultMaxInFlightBytes = 32 << 20
 	// batchBytes is where a batch is cut, before compression: below the broker's max.message.bytes of 1,048,588.
 	batchBytes = 1_000_000
 )

@@ -110,7 +110,7 @@ func TestStateIsReadBack(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"": true, `{"topics":{"t":{"ends":[5,0],"last":[7,0]}}}`: true, `{"topics":{"t":{"ends":[5],"last":[]}}}`: false, `{`: false, `{"topics":{"t":{}}}`: false,
 	} {
-		_, err := parseState(sinks.Checkpoint{Offset: 1, State: []byte(text)})
+		_, _, err := parseState(sinks.Checkpoint{Offset: 1, State: []byte(text)})
 		var stop *sinks.Stop
 		if (err == nil) != ok || !ok && !errors.As(err, &stop) {
 			t.Errorf("%s: %v", text, err)

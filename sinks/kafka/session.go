@@ -45,9 +45,11 @@ type session struct {
 	seek    sync.Cond    // lost has grown, or the session has failed
 	room    sync.Cond    // something has arrived, or the session has failed
 	written changelog.Offset
-	waiting int64 // bytes that have not arrived
-	free    []*batch
-	failed  error
+	// reported is the newest checkpoint that was given out: those do not go back, even when the cluster has lost what had arrived.
+	reported changelog.Offset
+	waiting  int64 // bytes that have not arrived
+	free     []*batch
+	failed   error
 }
 
 // counts are the numbers of a sink's progress.
@@ -88,7 +90,7 @@ func (s *session) settle(ctx context.Context, topics []*topic, fence func(contex
 	for _, t := range topics {
 		r, recorded := s.recorded[t.name]
 		for i, p := range t.partitions {
-			places[p] = &place{recorded: recorded, saved: s.saved}
+			places[p] = &place{recorded: recorded, saved: s.saved, next: s.o.Log.Bounds().Next}
 			if recorded {
 				p.end, p.last = r.Ends[i], r.Last[i]
 				places[p].recordedEnd, places[p].recordedLast = p.end, p.last
@@ -99,11 +101,13 @@ func (s *session) settle(ctx context.Context, topics []*topic, fence func(contex
 		return 0, err
 	}
 	// A partition that has shrunk is looked at before the fence adds to it: after a stop it must look the same the next time.
-	if err := s.examine(ctx, places, func(pl *place) (int64, bool) { return pl.end, pl.recorded && pl.end < pl.recordedEnd }); err != nil {
+	if err := s.examine(ctx, places, func(pl *place) (int64, bool) { return pl.end, pl.shrunk() }); err != nil {
 		return 0, err
 	}
-	if _, err := s.resume(ctx, places, func(pl *place) bool { return pl.recorded && pl.end < pl.recordedEnd }); err != nil {
-		return 0, err
+	for p, pl := range places {
+		if _, _, err := pl.resume(p.name()); err != nil && pl.shrunk() {
+			return 0, err
+		}
 	}
 	if err := fence(ctx, topics); err != nil {
 		return 0, err
@@ -118,7 +122,7 @@ func (s *session) settle(ctx context.Context, topics []*topic, fence func(contex
 	if err := s.examine(ctx, places, func(pl *place) (int64, bool) { return ends[pl], true }); err != nil {
 		return 0, err
 	}
-	return s.resume(ctx, places, func(*place) bool { return true })
+	return s.resume(ctx, places)
 }
 
 // measure asks where partitions begin and end.
@@ -151,15 +155,10 @@ func (s *session) examine(ctx context.Context, places map[*partition]*place, whi
 	return group.Wait()
 }
 
-// resume decides for the chosen partitions where they go on.
-func (s *session) resume(ctx context.Context, places map[*partition]*place, chosen func(*place) bool) (after changelog.Offset, err error) {
+// resume decides where partitions go on.
+func (s *session) resume(ctx context.Context, places map[*partition]*place) (after changelog.Offset, err error) {
 	after = s.saved
-	next := s.o.Log.Bounds().Next
 	for p, pl := range places {
-		if !chosen(pl) {
-			continue
-		}
-		pl.next = next
 		floor, lost, err := pl.resume(p.name())
 		if err != nil {
 			return 0, err
@@ -256,8 +255,8 @@ func (s *session) await(ctx context.Context, ready func() bool) error {
 	return context.Cause(ctx)
 }
 
-// maxFree bounds the batches kept for reuse.
-const maxFree = 64
+// maxFree bounds the batches kept for reuse, which hold up to 2 MB each.
+const maxFree = 8
 
 func (s *session) newBatch() *batch {
 	b := new(batch)
@@ -318,7 +317,14 @@ func (s *session) checkpoint() sinks.Checkpoint {
 		}
 		topics[name] = ts
 	}
-	return sinks.Checkpoint{Offset: arrived(s.written, s.topics), State: stateOf(topics)}
+	st, c := state{Topics: topics}, sinks.Checkpoint{Offset: arrived(s.written, s.topics)}
+	if c.Offset < s.reported {
+		st.After = new(c.Offset)
+		c = sinks.Checkpoint{Offset: s.reported}
+	}
+	s.reported = c.Offset
+	c.State = st.encode()
+	return c
 }
 
 // brokerTimeout is how long the broker may wait for replicas, in milliseconds: less than we wait for the broker.

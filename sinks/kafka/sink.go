@@ -49,17 +49,22 @@ func (k *Sink) Open(ctx context.Context, saved sinks.Checkpoint) (changelog.Offs
 	if err := k.Close(); err != nil {
 		return 0, err
 	}
-	recorded, err := parseState(saved)
+	k.mu.Lock()
+	if k.last.Offset > saved.Offset {
+		saved = k.last // of this process, which knows better than what could be saved
+	}
+	k.mu.Unlock()
+	recorded, after, err := parseState(saved)
 	if err != nil {
 		return 0, err
 	}
 	s := &session{
 		o: &k.o, cluster: newCluster(&k.o), compressor: k.compressor, transactionalID: k.o.TransactionalID(), origin: newOrigin(k.o.Log.ID(), k.o.Name),
-		counts: &k.counts, limits: k.limits, recorded: recorded, saved: saved.Offset,
+		counts: &k.counts, limits: k.limits, recorded: recorded, saved: after, reported: saved.Offset,
 		topics: make(map[string]*topic), senders: make(map[int32]*sender),
 	}
 	s.seek.L, s.room.L = &s.mu, &s.mu
-	after, err := s.start(ctx)
+	after, err = s.start(ctx)
 	if err != nil {
 		return 0, errors.Join(err, s.cluster.close())
 	}
@@ -108,7 +113,7 @@ func (k *Sink) Progress() sinks.Progress {
 	if s := k.session; s != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		p.Waiting = s.waiting
+		p.Waiting, p.Err = s.waiting, s.failed
 	}
 	return p
 }

@@ -79,6 +79,50 @@ func testKills(s *suite) {
 	p.close()
 }
 
+func testKilledInside(s *suite) {
+	var saved sinks.Checkpoint
+	for range lives {
+		s.fill(8)
+		p := s.open(saved)
+		units, done := s.random.IntN(12), make(chan struct{})
+		reached := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.writeUntilItFails(units, reached)
+		}()
+		<-reached
+		saved = keep(p.sink.Arrived())
+		s.to.Kill(p.sink)
+		<-done
+		s.check(p.sink.Arrived())
+	}
+	p := s.open(saved)
+	p.writeAll()
+	p.flush()
+	s.arrivedAll(p)
+	p.close()
+}
+
+// writeUntilItFails writes and flushes again and again; reached is closed after so many units.
+func (p *publisher) writeUntilItFails(units int, reached chan struct{}) {
+	for n := 0; ; n++ {
+		if n == units {
+			close(reached)
+		}
+		err := p.next()
+		if err == nil && n%3 == 2 {
+			err = p.sink.Flush(p.s.Context())
+		}
+		if err != nil {
+			if n < units {
+				p.s.Error(err)
+				close(reached)
+			}
+			return
+		}
+	}
+}
+
 // keep is a copy of a checkpoint that outlives the sink.
 func keep(c sinks.Checkpoint) sinks.Checkpoint {
 	c.State = append([]byte(nil), c.State...)
@@ -154,8 +198,7 @@ func testWithoutChanges(s *suite) {
 
 func testLarge(s *suite) {
 	s.fill(3)
-	const changes = 64 << 10
-	s.must(s.shop.large(s.Context(), changes))
+	s.must(s.shop.large(s.Context(), int(s.o.LargeBytes/1024)))
 	s.fill(3)
 	p := s.open(sinks.Checkpoint{})
 	stop, grown := make(chan struct{}), make(chan uint64)

@@ -24,16 +24,17 @@ type Options struct {
 	Locked bool
 	// NoTombstones says that the destination has no place for messages without a value. None are made then.
 	NoTombstones bool
-	// MemoryBytes is by how much the heap may grow while a unit of 64 MiB goes through; zero is 32 MiB.
-	MemoryBytes uint64
+	// LargeBytes is the size of a large unit; zero is 64 MiB. MemoryBytes is by how much the heap may grow while it goes through;
+	// zero is 32 MiB.
+	LargeBytes, MemoryBytes uint64
 }
 
 // Destination is where the sinks of one test write. Its methods may fail the test.
 type Destination interface {
 	// Sink makes a sink that publishes messages of the encoder, as a process of its own would. It is not open.
 	Sink(e sinks.Encoder) (sinks.Sink, error)
-	// Kill ends the sink as the end of its process would: what is on its way arrives or does not. Nothing of the sink but Arrived
-	// is called afterwards.
+	// Kill ends the sink as the end of its process would: what is on its way arrives or does not. A Write or a Flush that is under
+	// way, and later ones, fail. Nothing else but Arrived is called afterwards.
 	Kill(s sinks.Sink)
 	// Messages calls f with all messages that a reader sees, those of one topic and key in their order. Identity need not be set.
 	Messages(f func(m *sinks.Message))
@@ -47,23 +48,31 @@ func Run(t *testing.T, o Options) {
 	if o.MemoryBytes == 0 {
 		o.MemoryBytes = 32 << 20
 	}
+	if o.LargeBytes == 0 {
+		o.LargeBytes = 64 << 20
+	}
 	tests := []struct {
-		name string
-		run  func(*suite)
+		name  string
+		run   func(*suite)
+		alone bool // for it measures what the process does
 	}{
-		{"TestG3G4 each message arrives once and in order", testOnce},
-		{"TestG3 killed anywhere, with checkpoints new, old and lost", testKills},
-		{"TestG3 closed anywhere and started again", testRestarts},
-		{"TestG3 the same sink opened again", testReopen},
-		{"units without changes arrive", testWithoutChanges},
-		{"a large unit takes little memory", testLarge},
-		{"TestG9 two sinks on one destination", testTwo},
-		{"TestG8 a destination that cannot be written is tried again", testRefused},
-		{"TestG3 runs ended anywhere", testRuns},
-		{"a cancelled context ends what waits", testCancelled},
+		{"TestG3G4 each message arrives once and in order", testOnce, false},
+		{"TestG3 killed anywhere, with checkpoints new, old and lost", testKills, false},
+		{"TestG3 killed inside of writes and flushes", testKilledInside, false},
+		{"TestG3 closed anywhere and started again", testRestarts, false},
+		{"TestG3 the same sink opened again", testReopen, false},
+		{"units without changes arrive", testWithoutChanges, false},
+		{"a large unit takes little memory", testLarge, true},
+		{"TestG9 two sinks on one destination", testTwo, false},
+		{"TestG8 a destination that cannot be written is tried again", testRefused, false},
+		{"TestG3 runs ended anywhere", testRuns, false},
+		{"a cancelled context ends what waits", testCancelled, false},
 	}
 	for _, test := range tests {
 		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
+			if !test.alone {
+				t.Parallel()
+			}
 			log, err := disklog.Open(t.TempDir(), disklog.Options{})
 			if err != nil {
 				t.Fatal(err)

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -27,12 +28,20 @@ func (s *Source) foreign(w *sources.Writer, detail string) error {
 }
 
 // checkPosition makes sure that the server has everything that the log has, and still everything after it.
-func (s *Source) checkPosition(c *session, w *sources.Writer, srv server, at *Position) error {
+func (s *Source) checkPosition(ctx context.Context, c *session, w *sources.Writer, srv server, at *Position) error {
 	if have := srv.positions(); have != at.Flavour {
 		return s.stop(changelog.StopDiverged, at, "transactions of the server are named in another way than in the log: gtid_mode was changed")
 	}
 	info := w.Source()
 	same := info.Find(factServer) == srv.identity
+	if err := s.checkNames(c, w, srv, at, same); err != nil {
+		return err
+	}
+	return s.checkLast(ctx, c, w, srv, at, same)
+}
+
+// checkNames does so by the names of transactions, and by places.
+func (s *Source) checkNames(c *session, w *sources.Writer, srv server, at *Position, same bool) error {
 	switch at.Flavour {
 	case FlavourMySQL:
 		return s.checkGTIDs(c, w, at, same)

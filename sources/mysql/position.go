@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,10 +35,15 @@ type Position struct {
 	// committed later, stand between the two. Nil stands for Maria. MySQL has no need of it: the GTIDs of such transactions are not
 	// in its set.
 	From *binlog.MariaPos
+
+	last last
 }
 
-// fromMark stands before From.
-const fromMark = '|'
+// Marks stand before what a position may have besides: From and the last transaction. They are in no GTID.
+const (
+	fromMark = '|'
+	lastMark = '#'
+)
 
 // readFrom is where a MariaDB server is read on.
 func (p *Position) readFrom() *binlog.MariaPos {
@@ -50,8 +56,8 @@ func (p *Position) readFrom() *binlog.MariaPos {
 // ErrPosition is the cause of every error about bytes that are not a position of this package.
 var ErrPosition = errors.New("bytes are not a MySQL position")
 
-// FormatPosition encodes p: the flavour, the offset as uvarint, the length of the file's name and the name, and the GTIDs as text,
-// From behind a mark.
+// FormatPosition encodes p: the flavour, the offset as uvarint, the length of the file's name and the name, and the GTIDs as text;
+// From and the last transaction behind marks.
 func FormatPosition(p *Position) changelog.Position {
 	b := make([]byte, 0, 128)
 	b = append(b, byte(p.Flavour))
@@ -67,48 +73,80 @@ func FormatPosition(p *Position) changelog.Position {
 		}
 	case FlavourFile:
 	}
+	if p.last.stamp != 0 {
+		b = p.last.append(append(b, lastMark), p.Flavour)
+	}
 	return changelog.Position(b)
 }
 
 // ParsePosition decodes what FormatPosition encoded.
 func ParsePosition(text changelog.Position) (*Position, error) {
-	b := []byte(text)
-	if len(b) == 0 {
+	if text == "" {
 		return nil, ErrPosition
 	}
-	p := &Position{Flavour: Flavour(b[0])}
-	b = b[1:]
-	offset, n := binary.Uvarint(b)
-	if n <= 0 {
+	p := &Position{Flavour: Flavour(text[0])}
+	r := numbers{rest: []byte(text[1:])}
+	p.Offset = r.next()
+	p.File = string(r.take(r.next()))
+	if r.bad {
 		return nil, ErrPosition
 	}
-	p.Offset, b = offset, b[n:]
-	length, n := binary.Uvarint(b)
-	if n <= 0 || length > uint64(len(b)-n) {
-		return nil, ErrPosition
-	}
-	p.File, b = string(b[n:n+int(length)]), b[n+int(length):]
-	var err error
-	switch p.Flavour {
-	case FlavourMySQL:
-		p.GTIDs, err = binlog.ParseGTIDSet(string(b))
-	case FlavourMariaDB:
-		text, from, apart := strings.Cut(string(b), string(fromMark))
-		p.Maria, err = binlog.ParseMariaPos(text)
-		if err == nil && apart {
-			p.From, err = binlog.ParseMariaPos(from)
-		}
-	case FlavourFile:
-		if len(b) != 0 {
-			err = ErrPosition
-		}
-	default:
-		err = ErrPosition
+	gtids, rest, known := bytes.Cut(r.rest, []byte{lastMark})
+	err := p.parseGTIDs(string(gtids))
+	if err == nil && known {
+		p.last, err = parseLast(rest, p.Flavour)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("parse position: %w", errors.Join(err, ErrPosition))
 	}
 	return p, nil
+}
+
+func (p *Position) parseGTIDs(text string) (err error) {
+	switch p.Flavour {
+	case FlavourMySQL:
+		p.GTIDs, err = binlog.ParseGTIDSet(text)
+	case FlavourMariaDB:
+		maria, from, apart := strings.Cut(text, string(fromMark))
+		p.Maria, err = binlog.ParseMariaPos(maria)
+		if err == nil && apart {
+			p.From, err = binlog.ParseMariaPos(from)
+		}
+	case FlavourFile:
+		if text != "" {
+			err = ErrPosition
+		}
+	default:
+		err = ErrPosition
+	}
+	return err
+}
+
+// numbers reads an encoded position; bad says that it ended too early.
+type numbers struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *numbers) next() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 {
+		r.bad, r.rest = true, nil
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+// take is the next n bytes, none when there are fewer.
+func (r *numbers) take(n uint64) []byte {
+	if n > uint64(len(r.rest)) {
+		r.bad, r.rest = true, nil
+		return nil
+	}
+	taken := r.rest[:n]
+	r.rest = r.rest[n:]
+	return taken
 }
 
 // PositionText is the position for people: the GTIDs, or file and offset where there are none.

@@ -56,6 +56,8 @@ func widened(a, b *schema.Column) bool {
 	switch a.Kind {
 	case schema.Decimal:
 		return true // same scale, more digits
+	case schema.Geometry:
+		return true // the server refuses to make one class of another
 	case schema.Text, schema.Bytes:
 		family, length, rest := cutType(a.SQLType)
 		family2, length2, rest2 := cutType(b.SQLType)

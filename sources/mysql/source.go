@@ -205,6 +205,9 @@ func (s *Source) begin(ctx context.Context, c *session, w *sources.Writer, srv s
 	if err != nil {
 		return err
 	}
+	if err := s.adoptLast(ctx, c, srv, at); err != nil {
+		return err
+	}
 	if at.Flavour != FlavourFile {
 		// The GTIDs may lack transactions before that place, which the stream will bring: until it has, the place is not known.
 		at.File, at.Offset = "", 0
@@ -299,7 +302,7 @@ func (s *Source) follow(ctx context.Context, c *session, w *sources.Writer, srv 
 	if err != nil {
 		return err
 	}
-	if err := s.checkPosition(c, w, srv, at); err != nil {
+	if err := s.checkPosition(ctx, c, w, srv, at); err != nil {
 		return err
 	}
 	g := &tables{s: s, c: c, w: w, queue: newCopyQueue()}

@@ -104,6 +104,9 @@ type group struct {
 	alone bool
 	// committed is when, in µs since 1970; 0 when only the header of the last event says so.
 	committed changelog.Micros
+	// stamp and begins tell the group from another one of the same name, see last.
+	stamp  uint64
+	begins place
 	// xa is set between XA START and the end of the preparation: the events of its rows are kept.
 	xa *xaTransaction
 	// parts are for what is undone within the group.
@@ -183,6 +186,9 @@ func (st *stream) move(e *binlog.Event) {
 }
 
 func (st *stream) event(ctx context.Context, e binlog.Event) error {
+	if st.group.stamp == 0 && st.at.Flavour == FlavourMariaDB {
+		st.group.stamp = mariaStamp(&e)
+	}
 	if st.group.xa != nil && (e.Type == binlog.TypeTableMap || e.Type.IsRows()) {
 		return st.keepXA(&e)
 	}
@@ -208,8 +214,11 @@ func (st *stream) event(ctx context.Context, e binlog.Event) error {
 		return st.control(ctx, e)
 	case binlog.TypeIncident:
 		return st.incident(e)
+	case binlog.TypeViewChange:
+		st.group.stamp = 0 // each member of a replication group writes this for itself, at a time of its own
+		return st.outside(ctx)
 	case binlog.TypePreviousGTIDs, binlog.TypeStop, binlog.TypeRowsQuery, binlog.TypeIgnorable, binlog.TypeMariaAnnotateRows,
-		binlog.TypeMariaBinlogCheckpoint, binlog.TypeMariaGTIDList, binlog.TypeViewChange, binlog.TypeTransactionContext:
+		binlog.TypeMariaBinlogCheckpoint, binlog.TypeMariaGTIDList, binlog.TypeTransactionContext:
 		return st.outside(ctx)
 	case binlog.TypeIntVar, binlog.TypeRand, binlog.TypeUserVar:
 		return nil // of a statement that follows, and is judged
@@ -313,7 +322,10 @@ func (st *stream) gtid(e binlog.Event) error {
 	if err != nil {
 		return st.corrupt(err)
 	}
-	st.group = group{named: true, mysql: g.GTID, committed: changelog.Micros(g.ImmediateCommit)}
+	st.group = group{
+		named: true, mysql: g.GTID, committed: changelog.Micros(g.ImmediateCommit),
+		stamp: g.OriginalCommit, begins: place{st.at.File, st.at.Offset - uint64(e.Size)},
+	}
 	st.group.skip = st.at.Flavour == FlavourMySQL && g.GTID.GNO != 0 && st.at.GTIDs.Contains(g.GTID)
 	return nil
 }
@@ -344,20 +356,11 @@ func (st *stream) mariaGTID(e binlog.Event) error {
 
 // finish ends a group: it has been handled.
 func (st *stream) finish(ctx context.Context, e *binlog.Event) error {
-	g := &st.group
-	if !g.skip {
-		switch st.at.Flavour {
-		case FlavourMySQL:
-			if g.mysql.GNO != 0 {
-				st.at.GTIDs.Add(g.mysql)
-			}
-		case FlavourMariaDB:
-			st.at.Maria.Add(g.maria)
-		case FlavourFile:
-		}
+	if !st.group.skip {
+		st.at.add(&st.group)
 	}
 	if st.read != nil {
-		st.read.Add(g.maria)
+		st.read.Add(st.group.maria)
 		st.at.From = st.prepared.from()
 	}
 	return st.deliver(ctx, e)

@@ -103,6 +103,16 @@ func (s *GTIDSet) Contains(g GTID) bool {
 	return found && g.GNO != 0 && s.sources[i].contains(g.GNO, g.GNO+1)
 }
 
+// Last is the transaction with the largest number among those with the UUID and no tag.
+func (s *GTIDSet) Last(uuid UUID) (GTID, bool) {
+	i, found := s.find(GTID{UUID: uuid})
+	if !found {
+		return GTID{}, false
+	}
+	intervals := s.sources[i].intervals
+	return GTID{UUID: uuid, GNO: intervals[len(intervals)-1].next - 1}, true
+}
+
 // IsSubset tells whether every transaction of the set is in other, as the server's GTID_SUBSET does.
 func (s *GTIDSet) IsSubset(other *GTIDSet) bool {
 	for i := range s.sources {

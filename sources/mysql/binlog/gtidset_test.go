@@ -84,6 +84,23 @@ func TestGTIDSetArithmetic(t *testing.T) {
 	}
 }
 
+func TestLastOfAServer(t *testing.T) {
+	for set, want := range map[string]string{
+		uuidA + ":1-10:20-30:tag:50," + uuidB + ":70": uuidA + ":30",
+		uuidA + ":7": uuidA + ":7",
+		"":           "", uuidB + ":1-5": "", uuidA + ":tag:1": "",
+	} {
+		uuid, err := ParseUUID(uuidA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := mustSet(t, set).Last(uuid)
+		if ok != (want != "") || ok && got.String() != want {
+			t.Errorf("the last of %q is %s, %t, want %q", set, got, ok, want)
+		}
+	}
+}
+
 // A set of numbers is a map from numbers to whether they are in it.
 func TestGTIDSetIsASetOfGTIDs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

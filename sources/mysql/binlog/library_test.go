@@ -165,7 +165,8 @@ func (c *comparison) tableMap(o TableMap, m *replication.TableMapEvent) {
 			c.equal(what+" collation", column.Collation, max(collations[i], enumCollations[i]))
 		}
 		c.equal(what+" labels", column.Labels, c.utf8(column.Collation, append(enums[i], sets[i]...)))
-		c.equal(what+" geometry", extra[i].Geometry, shapes[i])
+		class, _ := value.GeometryClass(uint64(shapes[i]))
+		c.equal(what+" geometry", column.Class, class)
 		c.equal(what+" invisible", extra[i].Invisible, visible != nil && !visible[i])
 		place, prefix := 0, uint64(0)
 		for j, k := range m.PrimaryKey {

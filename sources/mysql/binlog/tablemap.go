@@ -35,8 +35,6 @@ func ParseTableMap(e Event) (TableMap, error) {
 
 // Extra is what a table map tells of a column beyond value.Column.
 type Extra struct {
-	// Geometry is the type of a geometry column, as WKB numbers them; 0 is any.
-	Geometry uint8
 	// Invisible says that SELECT * does not show the column.
 	Invisible bool
 	// KeyPrefix is how many bytes of the column are in the primary key, when it is not all of it.

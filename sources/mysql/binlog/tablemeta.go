@@ -64,7 +64,7 @@ func (c *columnsReader) field(kind byte, r *reader) {
 	case metaEnumLabels:
 		c.readLabels(r, value.TypeEnum)
 	case metaGeometry:
-		c.each(r, isGeometry, func(i int) { c.extra[i].Geometry = uint8(r.packed()) })
+		c.each(r, isGeometry, func(i int) { c.setClass(r, i) })
 	case metaKey:
 		c.key(r, false)
 	case metaPrefixKey:
@@ -90,6 +90,15 @@ func (c *columnsReader) each(r *reader, concerns func(value.Type) bool, f func(i
 	if len(r.b) != 0 {
 		r.fail()
 	}
+}
+
+// setClass sets the class of a geometry column.
+func (c *columnsReader) setClass(r *reader, i int) {
+	class, ok := value.GeometryClass(r.packed())
+	if !ok {
+		r.fail()
+	}
+	c.columns[i].Class = class
 }
 
 // signs reads a bit for each number, the first one highest. Servers count YEAR among the numbers; it has no sign to speak of.

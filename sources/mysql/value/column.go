@@ -74,6 +74,19 @@ type Column struct {
 	// Native is the declared type where type and meta do not tell it: "uuid", "inet4" and "inet6" of MariaDB, which are sent as
 	// STRING; "json" where it is text. Empty otherwise.
 	Native string
+	// Class is that of a geometry column: "point" and so on; empty for columns that take them all, and for others.
+	Class string
+}
+
+// classes of geometries, as the servers number them (MySQL, Field::geometry_type).
+var classes = []string{"", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection"}
+
+// GeometryClass is the class with the number, empty for any.
+func GeometryClass(number uint64) (class string, ok bool) {
+	if number >= uint64(len(classes)) {
+		return "", false
+	}
+	return classes[number], true
 }
 
 // CollationBinary is the number of the collation of bytes.

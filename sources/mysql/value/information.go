@@ -68,10 +68,23 @@ func FromInformationSchema(f Facts) (Column, error) {
 		c.Meta = f.Fraction
 	case TypeEnum, TypeSet:
 		return labelled(c, f)
+	case TypeGeometry:
+		c.describeGeometry(dataType)
 	case TypeVarchar, TypeString, TypeBlob:
 		describeString(&c, f, dataType)
 	}
 	return c, nil
+}
+
+// describeGeometry takes the two names of a collection for one.
+func (c *Column) describeGeometry(dataType string) {
+	switch dataType {
+	case "geometry":
+	case "geomcollection":
+		c.Class = "geometrycollection"
+	default:
+		c.Class = dataType
+	}
 }
 
 func labelled(c Column, f Facts) (Column, error) {

@@ -333,6 +333,10 @@ func parseOptional(t *testing.T, columns []Column, kind int, v wire, mariadb boo
 				c.Labels = append(c.Labels, string(v.take(int(v.lenenc()))))
 			}
 		}
+	case metaGeometry:
+		for _, c := range pick(0, TypeGeometry) {
+			c.Class = [...]string{"", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection"}[v.lenenc()]
+		}
 	case metaKey, metaKeyPrefix:
 		for place := uint16(1); len(v.b) > 0; place++ {
 			columns[v.lenenc()].Key = place

@@ -6,13 +6,17 @@ import (
 )
 
 // SQLType is the declared type in one spelling for both servers and both ways of learning of it. What only one of them tells is
-// left out: display widths, ZEROFILL, the digits of FLOAT(m,d), the class of a geometry.
+// left out: display widths, ZEROFILL, the digits of FLOAT(m,d).
 func (c *Column) SQLType() string {
 	switch c.Type {
 	case TypeTiny, TypeShort, TypeInt24, TypeLong, TypeLongLong, TypeFloat, TypeDouble:
 		return c.withSign(plainTypes[c.Type])
 	case TypeNewDecimal:
 		return c.withSign("decimal(" + strconv.Itoa(int(c.Meta>>8)) + "," + strconv.Itoa(int(c.Meta&0xff)) + ")")
+	case TypeGeometry:
+		if c.Class != "" {
+			return c.Class
+		}
 	case TypeBit:
 		return "bit(" + strconv.Itoa(int(c.Meta)) + ")"
 	case TypeTime2, TypeDateTime2, TypeTimestamp2:

@@ -28,6 +28,8 @@ type Options struct {
 	Out, Err *os.File
 	Terminal bool
 	Style    present.Style
+	// Kafka shows topics of a real broker in the place of what can be asked.
+	Kafka bool
 	// SQL says that this build answers SQL.
 	SQL bool
 	// Environ is the environment of the commands.
@@ -66,6 +68,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, w.stopServers(ctx)) }()
 	if err := w.startServers(ctx); err != nil {
 		return err
+	}
+	if o.Kafka {
+		defer func() { err = errors.Join(err, w.stopKafka(ctx)) }()
+		if err := w.startKafka(ctx); err != nil {
+			return err
+		}
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	return w.run(ctx)

@@ -19,7 +19,8 @@ import (
 type walk struct {
 	*player
 	server        *testservers.Postgres
-	house         *warehouse // nil where there is none
+	house         *warehouse         // nil where there is none
+	kafka         *testservers.Kafka // nil where it is not shown
 	shop          *shop
 	dsn, houseDSN string
 	capture       *capture
@@ -37,9 +38,15 @@ func (w *walk) run(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		w.start, w.live, w.table, w.diff, w.life, w.transaction, w.moment, w.join, w.verify, w.crash, w.sql,
 	}
+	if w.kafka != nil {
+		steps = []func(context.Context) error{w.start, w.topics, w.outage, w.folded}
+	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
+		}
+		if w.shop == nil {
+			continue
 		}
 		if err := w.shop.err(); err != nil {
 			return err
@@ -74,7 +81,11 @@ func (w *walk) start(ctx context.Context) error {
 	}
 	w.say("")
 	began := time.Now()
-	if err := w.launch(ctx, append(run, "--publication", publication, "--http", "off")...); err != nil {
+	run = append(run, "--publication", publication, "--http", "off")
+	if w.kafka != nil {
+		run = append(run, "--sink", w.sinkURL())
+	}
+	if err := w.launch(ctx, run...); err != nil {
 		return err
 	}
 	w.did(began, "copied and streaming")
