@@ -46,6 +46,9 @@ func (c *initCmd) Run(ctx context.Context, a *App) error {
 	if err := supported(cfg.Sources); err != nil {
 		return err
 	}
+	for _, warning := range cfg.Warnings {
+		a.Logger.Warn(warning)
+	}
 	var file starter.File
 	for _, spec := range cfg.Sources {
 		s, err := lookAt(ctx, a, spec)
