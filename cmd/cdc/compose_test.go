@@ -253,11 +253,7 @@ func TestSystemdUnit(t *testing.T) {
 			t.Errorf("there is no exit code %s", code)
 		}
 	}
-	var environ []string
-	for _, pair := range value("Environment") {
-		environ = append(environ, pair)
-	}
-	c, err := config.Load(config.Request{LookupEnv: func(string) (string, bool) { return "", false }, Environ: environ})
+	c, err := config.Load(config.Request{LookupEnv: func(string) (string, bool) { return "", false }, Environ: value("Environment")})
 	if err != nil || len(c.Warnings) != 0 {
 		t.Errorf("%v, %q", err, c.Warnings)
 	}

@@ -57,6 +57,7 @@ func (f *File) YAML() string {
 	}
 	w.section("sources", "Databases to capture, each below the name that the log knows it by.", hidden, func() {
 		for i := range list {
+			w.apart(i > 0)
 			w.source(&list[i], source)
 		}
 	})
@@ -67,6 +68,7 @@ func (f *File) YAML() string {
 	}
 	w.section("sinks", "Where changes are published as well: Kafka, or files by file:DIR. The log holds all of them in any case.", hidden, func() {
 		for i := range outputs {
+			w.apart(i > 0)
 			w.sink(&outputs[i], sink)
 		}
 	})
@@ -77,11 +79,11 @@ func (w *writer) source(s *Source, docs []config.Doc) {
 	w.open(s.Name)
 	defer w.shut()
 	w.findings(s.Findings)
-	for _, d := range docs {
+	for i, d := range docs {
 		if d.Only != "" && d.Only != config.KindName(s.DSN.Kind()) {
 			continue
 		}
-		w.blank()
+		w.apart(i > 0 || len(s.Findings) > 0)
 		w.comment(d.Help)
 		switch {
 		case d.Key == "dsn":
@@ -99,11 +101,11 @@ func (w *writer) source(s *Source, docs []config.Doc) {
 func (w *writer) sink(s *Sink, docs []config.Doc) {
 	w.open(s.Name)
 	defer w.shut()
-	for _, d := range docs {
+	for i, d := range docs {
 		if d.Only != "" && d.Only != config.KindName(s.Kind) {
 			continue
 		}
-		w.blank()
+		w.apart(i > 0)
 		w.comment(d.Help)
 		values := s.Settings[d.Key]
 		switch {

@@ -32,6 +32,13 @@ func (w *writer) blank() {
 	w.b.WriteString("\n")
 }
 
+// apart sets what follows apart from what stands before it.
+func (w *writer) apart(wanted bool) {
+	if wanted {
+		w.blank()
+	}
+}
+
 // comment writes text that may come from a server, so that it stays on its line.
 func (w *writer) comment(text string) { w.line("# " + present.Clean(text)) }
 
@@ -74,6 +81,9 @@ func (w *writer) shut() { w.depth-- }
 // section writes a part of the file below its key.
 func (w *writer) section(key, about string, hidden bool, write func()) {
 	w.comment(about)
+	if hidden {
+		w.comment("An example, when the first mark of each line is taken away:")
+	}
 	w.hidden = hidden
 	w.open(key)
 	write()
