@@ -25,6 +25,7 @@ type Catalog struct {
 	tags      []dated[Tag]
 	stops     []StopRecord
 	decided   []DecisionRecord
+	rereads   map[Offset]*rereadState // by the decision that asked
 	events    []catalogEvent
 }
 
@@ -42,6 +43,13 @@ type tableHistory struct {
 	// shapeEvent and chunkEvent are one more than the indexes in Catalog.events of the newest shape and, while the last state is a
 	// chunk's, of that.
 	shapeEvent, chunkEvent int
+}
+
+// rereadState is the newest record of a reread.
+type rereadState struct {
+	last dated[Reread]
+	// event is one more than the record's index in Catalog.events.
+	event int
 }
 
 type sourceHistory struct {
@@ -82,6 +90,15 @@ type DecisionRecord struct {
 	Offset Offset
 }
 
+// RereadRecord is a reread that an operator has asked for.
+type RereadRecord struct {
+	// Asked is the decision; its detail is the predicate.
+	Asked DecisionRecord
+	// Last is the newest record, Since its instant; both are zero when the reread has not begun.
+	Last  Reread
+	Since Offset
+}
+
 // TableAt is a table as the log knows it at an instant.
 type TableAt struct {
 	// Table is the version in force.
@@ -109,7 +126,7 @@ func NewCatalog() *Catalog {
 	return &Catalog{
 		versions: make([]*schema.Table, 1), logged: map[schema.VersionID]bool{}, newest: map[schema.TableID]*schema.Table{},
 		byNumber: map[tableNumber]*schema.Table{}, byName: map[tableName]*schema.Table{}, epochs: map[schema.TableID]Epoch{},
-		tables: map[schema.TableID]*tableHistory{},
+		tables: map[schema.TableID]*tableHistory{}, rereads: map[Offset]*rereadState{},
 	}
 }
 
@@ -405,6 +422,24 @@ func (c *Catalog) Decisions() []DecisionRecord {
 	return append([]DecisionRecord(nil), c.decided...)
 }
 
+// Rereads are all rereads ever asked for, in order.
+func (c *Catalog) Rereads() []RereadRecord {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var all []RereadRecord
+	for _, d := range c.decided {
+		if d.Action != ActionReread || d.Table == 0 {
+			continue
+		}
+		r := RereadRecord{Asked: d}
+		if state := c.rereads[d.Offset]; state != nil {
+			r.Last, r.Since = state.last.v, state.last.at
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
 // Apply adds what a unit says: its catalog records and its source's progress. Units must be applied in log order. It is for
 // implementations of Log; a record that cannot be read is an error and leaves the catalog as it was.
 func (c *Catalog) Apply(m *UnitMeta, records func(func(n Offset, record []byte) error) error) error {
@@ -455,6 +490,12 @@ func (c *Catalog) add(e catalogEvent) error {
 		var d Decision
 		if d, err = decodeDecision(payload); err == nil {
 			c.decided = append(c.decided, DecisionRecord{Decision: d, Source: e.source, Epoch: e.epoch, Offset: e.at})
+		}
+	case recordReread:
+		var r Reread
+		if r, err = decodeReread(payload); err == nil {
+			c.addReread(e, r)
+			return nil
 		}
 	default:
 		err = fmt.Errorf("%w: unknown catalog record kind %d (written by a newer version?)", ErrUnit, e.record[0])
@@ -524,6 +565,17 @@ func (c *Catalog) addTableState(e catalogEvent, s TableState) {
 	} else {
 		c.events = append(c.events, e)
 	}
+}
+
+// addReread adds how far a reread has come. Only the newest record of each counts.
+func (c *Catalog) addReread(e catalogEvent, r Reread) {
+	state := c.rereads[r.Asked]
+	if state == nil {
+		state = &rereadState{}
+		c.rereads[r.Asked] = state
+	}
+	state.last = dated[Reread]{e.at, r}
+	c.keepNewest(&state.event, e)
 }
 
 // keepNewest puts an event where the last of its kind is. place is one more than the index of that, 0 when there is none.

@@ -163,3 +163,45 @@ func TestG2StopIsOpenUntilADecisionOrANewEpoch(t *testing.T) {
 		}
 	}
 }
+
+// Of the chunks of a reread only the newest counts, also for the size of a dictionary, and the table's state stays what it is.
+func TestRereadIsWhereItsNewestRecordSays(t *testing.T) {
+	c := NewCatalog()
+	orders := register(t, c, 1, "orders", 10)
+	logged(t, c, 1, 1, func(b *UnitBuilder) { b.AddSource(SourceInfo{ID: 1, Epoch: 1, Name: "shop"}) })
+	logged(t, c, 2, 1, func(b *UnitBuilder) { b.AddTable(orders) })
+	logged(t, c, 4, 1, copied(orders.ID))
+	before, _ := c.TableAt(orders.ID, 100)
+	for n := Offset(10); n < 12; n++ {
+		logged(t, c, n, 1, func(b *UnitBuilder) {
+			b.AddDecision(Decision{Action: ActionReread, Table: orders.ID, Detail: "id > 5"})
+		})
+	}
+	under := func(at Offset, r Reread) {
+		r.Table = orders.ID
+		logged(t, c, at, 1, func(b *UnitBuilder) { b.AddReread(r) })
+	}
+	size := 0
+	for n := Offset(20); n < 30; n++ {
+		under(n, Reread{Asked: 10, Stage: RereadUnderWay, Cursor: "c"})
+		if n == 20 {
+			size = len(c.AppendDictionary(nil))
+		}
+	}
+	if now := len(c.AppendDictionary(nil)); now != size {
+		t.Errorf("the dictionary has grown from %d to %d bytes", size, now)
+	}
+	under(30, Reread{Asked: 11, Stage: RereadEnded, Detail: "why"})
+	for _, c := range []*Catalog{c, again(t, c)} {
+		all := c.Rereads()
+		if len(all) != 2 || all[0].Since != 29 || all[0].Last.Cursor != "c" || all[0].Last.Stage.Over() || all[0].Asked.Detail != "id > 5" {
+			t.Fatalf("%+v", all)
+		}
+		if last := all[1].Last; last.Stage != RereadEnded || !last.Stage.Over() || last.Detail != "why" {
+			t.Errorf("%+v", last)
+		}
+		if at, _ := c.TableAt(orders.ID, 100); at.State != before.State || at.StateSince != before.StateSince || at.From != before.From {
+			t.Errorf("the table was %+v and is %+v", before, at)
+		}
+	}
+}

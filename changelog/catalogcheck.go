@@ -41,6 +41,8 @@ func checkRecord(record []byte, sources *int) error {
 		_, err = decodeStop(payload)
 	case recordDecision:
 		_, err = decodeDecision(payload)
+	case recordReread:
+		_, err = decodeReread(payload)
 	default:
 		err = fmt.Errorf("%w: unknown catalog record kind %d (written by a newer version?)", ErrUnit, record[0])
 	}

@@ -15,6 +15,7 @@ const (
 	recordTag        = 4
 	recordStop       = 5
 	recordDecision   = 6
+	recordReread     = 7
 )
 
 // SourceInfo introduces a source, or a new epoch of it.
@@ -114,13 +115,45 @@ type Stop struct {
 	At             Micros
 }
 
-// Decision records what an operator decided about a stop, or that a source was dropped.
+// ActionReread is the action of a decision to read some rows of a table again: its detail is the predicate that chooses them, in the
+// SQL of the source.
+const ActionReread = "reread"
+
+// Decision records what an operator decided about a stop or a table, or that a source was dropped.
 type Decision struct {
-	// Action is "recopy", "accept-gap" or "drop".
+	// Action is "recopy", "accept-gap", "drop" or ActionReread.
 	Action string
 	Table  schema.TableID
 	Detail string
 	At     Micros
+}
+
+// RereadStage says how far a reread is. The numbers are stored; do not change them.
+type RereadStage uint8
+
+// Stages of a reread. One without a record has not begun.
+const (
+	// RereadUnderWay: the unit holds a chunk of it.
+	RereadUnderWay RereadStage = 1
+	// RereadComplete: the unit holds the last chunk.
+	RereadComplete RereadStage = 2
+	// RereadEnded: it cannot be completed, for the reason in the detail.
+	RereadEnded RereadStage = 3
+)
+
+// Over reports whether nothing more comes of the reread.
+func (s RereadStage) Over() bool { return s >= RereadComplete }
+
+// Reread records how far a reread has come: the unit's rows of op r replace those of the same key, and all others stay. It changes no
+// state of the table.
+type Reread struct {
+	Table schema.TableID
+	// Asked is the offset of the decision that asked for it, which names it.
+	Asked Offset
+	Stage RereadStage
+	// Cursor is how far it has come, in the words of its source, while it is under way.
+	Cursor string
+	Detail string
 }
 
 // AddSource adds a record that introduces a source or its next epoch.
@@ -185,6 +218,17 @@ func (b *UnitBuilder) AddDecision(d Decision) {
 	b.catalogRecord(recordDecision, e.b)
 }
 
+// AddReread adds how far a reread has come.
+func (b *UnitBuilder) AddReread(r Reread) {
+	e := encoder{}
+	e.uint(uint64(r.Table))
+	e.uint(uint64(r.Asked))
+	e.uint(uint64(r.Stage))
+	e.text(r.Cursor)
+	e.text(r.Detail)
+	b.catalogRecord(recordReread, e.b)
+}
+
 func decodeSource(b []byte) (s SourceInfo, err error) {
 	d := decoder{b: b}
 	s.ID, s.Epoch = SourceID(d.uint(1<<16-1)), Epoch(d.uint(1<<32-1))
@@ -222,6 +266,13 @@ func decodeDecision(b []byte) (s Decision, err error) {
 	s.Action, s.Table, s.Detail = d.text(), schema.TableID(d.uint(1<<32-1)), d.text()
 	s.At = Micros(d.uint(1<<64 - 1))
 	return s, d.end()
+}
+
+func decodeReread(b []byte) (r Reread, err error) {
+	d := decoder{b: b}
+	r.Table, r.Asked, r.Stage = schema.TableID(d.uint(1<<32-1)), Offset(d.uint(1<<64-1)), RereadStage(d.uint(255))
+	r.Cursor, r.Detail = d.text(), d.text()
+	return r, d.end()
 }
 
 // encoder appends the fields of a catalog record: numbers as uvarints, texts with their length before them.

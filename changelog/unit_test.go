@@ -185,7 +185,7 @@ func TestDictionaryHoldsTheWholeCatalog(t *testing.T) {
 			b.Reset(UnitTx)
 			b.Meta.Source, b.Meta.Epoch, b.Meta.Clock = 1, 1, Micros(rapid.Int64().Draw(rt, "clock"))
 			b.Meta.Position = Position(rapid.String().Draw(rt, "position"))
-			switch rapid.IntRange(0, 5).Draw(rt, "record") {
+			switch rapid.IntRange(0, 6).Draw(rt, "record") {
 			case 0:
 				b.AddTable(newTestTable(t, c, rapid.StringN(1, 3, -1).Draw(rt, "name"), rapid.Uint32Range(1, 4).Draw(rt, "number")))
 			case 1:
@@ -196,6 +196,8 @@ func TestDictionaryHoldsTheWholeCatalog(t *testing.T) {
 				b.AddStop(Stop{Kind: StopGap, Detail: rapid.String().Draw(rt, "detail"), At: 3})
 			case 4:
 				b.AddDecision(Decision{Action: "recopy", Table: 1, At: 4})
+			case 5:
+				b.AddReread(Reread{Table: 1, Asked: Offset(rapid.IntRange(1, 3).Draw(rt, "asked")), Stage: RereadUnderWay, Cursor: rapid.String().Draw(rt, "cursor")})
 			default:
 			}
 			apply(&b)

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -33,6 +34,7 @@ type benchCapture struct {
 	table       string
 	data        string
 	env         []string // holds the password
+	more        []string // arguments of every run
 	stderr      bytes.Buffer
 }
 
@@ -52,8 +54,8 @@ func (e *bench) capture(b *testing.B, database, table string) *benchCapture {
 
 // command is 'cdc run' with more arguments.
 func (c *benchCapture) command(args ...string) *exec.Cmd {
-	all := append([]string{"run", c.dsn, "--data", c.data, "--tables", c.table, "--http", "off", "--log-level", "warn"}, args...)
-	cmd := exec.Command(c.binary, all...)
+	all := []string{"run", c.dsn, "--data", c.data, "--tables", c.table, "--http", "off", "--log-level", "warn"}
+	cmd := exec.Command(c.binary, slices.Concat(all, c.more, args)...)
 	cmd.Env = append(os.Environ(), c.env...)
 	c.stderr.Reset()
 	cmd.Stderr = &c.stderr

@@ -16,12 +16,12 @@ func TestEveryMeasurementIsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range slices.Concat(names(measurements), names(mysqlMeasurements)) {
+	for _, name := range slices.Concat(names(measurements), names(mysqlMeasurements), names(kafkaMeasurements)) {
 		if !strings.Contains(string(doc), "\n### "+name+"\n") {
 			t.Errorf("docs/benchmarks.md has no section %q", name)
 		}
 	}
-	for _, table := range []string{resultsTable, mysqlResultsTable} {
+	for _, table := range []string{resultsTable, mysqlResultsTable, kafkaResultsTable} {
 		if _, err := (&benchReport{name: table}).intoDoc(string(doc), nil); err != nil {
 			t.Errorf("docs/benchmarks.md cannot take %s: %v", table, err)
 		}

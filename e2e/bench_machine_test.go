@@ -177,9 +177,17 @@ func cpuOfSelf(b *testing.B) time.Duration {
 // peakRSS is the most memory that a running process has had resident, in bytes.
 func peakRSS(b testing.TB, pid int) float64 {
 	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	peak, err := readPeakRSS(pid)
 	if err != nil {
 		b.Fatal(err)
+	}
+	return peak
+}
+
+func readPeakRSS(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
@@ -187,14 +195,31 @@ func peakRSS(b testing.TB, pid int) float64 {
 			continue
 		}
 		kib, err := strconv.ParseFloat(fields[1], 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return kib * 1024
+		return kib * 1024, err
 	}
-	b.Fatal("the process has no VmHWM")
-	return 0
+	return 0, errors.New("the process has no VmHWM")
 }
+
+// watchPeakRSS reads the peak of a process until stop is closed, as a process
+// that has ended does not tell it: what the kernel then says of its memory
+// includes that of its parent from before it was another program.
+func watchPeakRSS(pid int, stop <-chan struct{}) (peak float64) {
+	ticks := time.NewTicker(peakPause)
+	defer ticks.Stop()
+	for {
+		if now, err := readPeakRSS(pid); err == nil {
+			peak = now
+		}
+		select {
+		case <-ticks.C:
+		case <-stop:
+			return peak
+		}
+	}
+}
+
+// peakPause is the time between two looks at a peak.
+const peakPause = 10 * time.Millisecond
 
 // awaitFor calls f every few milliseconds until it reports true, and ends the
 // benchmark when that takes too long.

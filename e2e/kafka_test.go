@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	parquetgo "github.com/parquet-go/parquet-go"
+
 	"cdc/e2e/testservers"
 )
 
@@ -197,6 +199,37 @@ func TestSeveralSinksOfOneLog(t *testing.T) {
 	must(t, k.Brokers()[0].Restart(t.Context()))
 	until(t, "the changes in the topic", func() bool { return arrived() == 1500 })
 	p.stop()
+}
+
+// A run until current leaves everything at its sinks, those whose files are finished by the clock as well; a later run adds what is
+// new and nothing else.
+func TestFilesOfARunUntilCurrent(t *testing.T) {
+	c := newRig(t, testservers.Shared(t))
+	lines, parquet := t.TempDir(), t.TempDir()
+	c.appSQL("CREATE TABLE orders (id int PRIMARY KEY, total numeric(10,2)); INSERT INTO orders SELECT i, i * 1.25 FROM generate_series(1, 1000) i")
+	c.flags = []string{"--sink", "file:" + lines + "?name=lines", "--sink", "file:" + parquet + "?name=columns&format=parquet"}
+	c.start("--until-current").wantExit(0)
+	c.appSQL("UPDATE orders SET total = 0 WHERE id <= 10; DELETE FROM orders WHERE id = 1000")
+	c.start("--until-current").wantExit(0)
+	if n := len(linesBelow(t, lines)); n != 1000+10+1+1 { // with the tombstone
+		t.Errorf("%d lines", n)
+	}
+	ops := map[string]int{}
+	must(t, filepath.WalkDir(parquet, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".parquet" {
+			return err
+		}
+		rows, err := parquetgo.ReadFile[struct {
+			Op string `parquet:"__op"`
+		}](path)
+		for _, r := range rows {
+			ops[r.Op]++
+		}
+		return err
+	}))
+	if want := map[string]int{"r": 1000, "u": 10, "d": 1}; !maps.Equal(ops, want) {
+		t.Errorf("the files hold %v, want %v", ops, want)
+	}
 }
 
 // A sink that was never reached is an error of how it was named; the message says what to do.

@@ -20,7 +20,12 @@ type sourceStatus struct {
 	Position  string   `json:"position"`
 	Untracked []string `json:"untracked"`
 	Error     string   `json:"error"`
-	Stops     []struct {
+	Rereads   []struct {
+		Where  string `json:"where"`
+		State  string `json:"state"`
+		Detail string `json:"detail"`
+	} `json:"rereads"`
+	Stops []struct {
 		Kind   string `json:"kind"`
 		Detail string `json:"detail"`
 	} `json:"stops"`

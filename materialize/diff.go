@@ -202,8 +202,10 @@ func (d *differ) change(c *changelog.Change, touch Touch) (err error) {
 	case c.Op == changelog.OpDelete:
 		d.replaced(d.old, c, whole, touch)
 		return nil
-	case c.Op == changelog.OpCreate || c.Op == changelog.OpRead:
+	case c.Op == changelog.OpCreate:
 		d.touch(d.key, touch)
+	case c.Op == changelog.OpRead: // read again, it may have been there
+		d.replaced(d.key, c, false, touch)
 	case c.Image == changelog.ImageNone || string(d.old) == string(d.key):
 		d.replaced(d.key, c, whole, touch)
 	default: // the row moved to another key, which no row had

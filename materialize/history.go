@@ -267,12 +267,17 @@ func openedAt(r record) changelog.Offset {
 	return changelog.Offset(binary.LittleEndian.Uint64(r.row()[1:]))
 }
 
-// begin opens a version, written by op. One that a copy finds unchanged goes on.
+// same reports whether an open version holds the change's new row.
+func same(r record, c *changelog.Change) bool {
+	return r.version() == uint32(c.Table.Version) && bytes.Equal(r.row()[openHeader:], c.After.Raw())
+}
+
+// begin opens a version, written by op. One that is read again and found unchanged goes on.
 func (h *historian) begin(key []byte, c *changelog.Change, op changelog.Op, touch Touch) error {
 	hash := h.open.hash(key)
 	if h.copying {
 		if r := h.before.lookup(key, hash); r != nil {
-			if r.version() == uint32(c.Table.Version) && bytes.Equal(r.row()[openHeader:], c.After.Raw()) {
+			if same(r, c) {
 				h.open.put(key, hash, r.version(), r.row())
 				h.before.remove(key, hash)
 				return nil
@@ -281,6 +286,9 @@ func (h *historian) begin(key []byte, c *changelog.Change, op changelog.Op, touc
 				return err
 			}
 		}
+	}
+	if r := h.open.lookup(key, hash); r != nil && c.Op == changelog.OpRead && same(r, c) {
+		return nil
 	}
 	if err := h.end(&h.open, key, closing{op: c.Op, touch: touch}); err != nil {
 		return err

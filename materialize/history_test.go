@@ -169,3 +169,35 @@ func TestAppendOnlyTableKeepsInsertsWhateverElseIsSent(t *testing.T) {
 		t.Errorf("the history holds %q", got)
 	}
 }
+
+// A row that is read again takes the place of the one under its key; one that is the same as before goes on.
+func TestG6RowsReadAgainReplaceThoseOfTheirKeys(t *testing.T) {
+	log := newMemLog()
+	w := newWorld(t, log, "shop", "postgres")
+	orders := w.register(ordersTable("orders", 1))
+	w.state(orders, changelog.TableEmpty)
+	for _, id := range []string{"1", "2", "3"} {
+		w.unit.RowChange(changelog.OpCreate, orders, changelog.ImageNone, nil, pack(t, orders, id, "a", "1"), nil)
+	}
+	first := w.commit()
+	for _, row := range [][]string{{"1", "a", "1"}, {"2", "b", "1"}, {"4", "b", "1"}} {
+		w.unit.RowChange(changelog.OpRead, orders, changelog.ImageNone, nil, pack(t, orders, row...), nil)
+	}
+	read := w.commitAs(changelog.UnitCopy, w.clock)
+	want := []string{
+		fmt.Sprintf("id=1 note=a amount=1 [%d,0) c  tx 1-0", first),
+		fmt.Sprintf("id=2 note=a amount=1 [%d,%d) cr tx 1-1", first, read),
+		fmt.Sprintf("id=2 note=b amount=1 [%d,0) r  tx 1-0", read),
+		fmt.Sprintf("id=3 note=a amount=1 [%d,0) c  tx 1-0", first),
+		fmt.Sprintf("id=4 note=b amount=1 [%d,0) r  tx 1-0", read),
+	}
+	if got := historyTexts(t, log, orders.ID, nil, HistoryOptions{}); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	for _, memory := range []int64{0, 1} {
+		got, _ := diffTexts(t, log, orders.ID, first, read, DiffOptions{Options: Options{MemoryBytes: memory}})
+		if want := []string{"~ id=2 note=a amount=1 -> id=2 note=b amount=1", "+ id=4 note=b amount=1"}; !slices.Equal(got, want) {
+			t.Errorf("memory %d: difference %q, want %q", memory, got, want)
+		}
+	}
+}

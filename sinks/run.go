@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -25,7 +26,9 @@ type RunOptions struct {
 	Wanted func(*schema.Table) bool
 	// First says that the sink has never published anything: then the first error of opening it is returned, as what is wrong is more
 	// likely how it was named than the destination.
-	First  bool
+	First bool
+	// To makes Run return nil once everything up to the offset, which must be durable, has arrived; 0 for never.
+	To     changelog.Offset
 	Logger *slog.Logger
 	// Phase, when set, is told what the sink is doing, with the error that made it wait or stop.
 	Phase func(Phase, error)
@@ -55,6 +58,8 @@ func Run(ctx context.Context, o RunOptions) error {
 		err = errors.Join(err, o.Sink.Close())
 		o.First = o.First && !opened
 		switch {
+		case err == nil && ctx.Err() == nil:
+			return nil
 		case ctx.Err() != nil:
 			if err != nil {
 				o.Logger.WarnContext(ctx, "sink ended before all had arrived", "sink", o.Name, "err", err)
@@ -89,7 +94,10 @@ func publish(ctx context.Context, o RunOptions) (opened bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("open sink %s: %w", o.Name, err)
 	}
-	cursor, err := o.Log.Cursor(changelog.CursorOptions{From: after + 1, Follow: true})
+	if o.To != 0 && after >= o.To {
+		return true, nil
+	}
+	cursor, err := o.Log.Cursor(changelog.CursorOptions{From: after + 1, To: o.To, Follow: o.To == 0})
 	if err != nil {
 		return true, err
 	}
@@ -101,6 +109,9 @@ func publish(ctx context.Context, o RunOptions) (opened bool, err error) {
 		wanted := newFilter(o.Wanted)
 		for {
 			u, err := cursor.Next(publishing)
+			if errors.Is(err, io.EOF) {
+				return errEnd
+			}
 			if err != nil {
 				return fmt.Errorf("read log for sink %s: %w", o.Name, err)
 			}
@@ -112,6 +123,9 @@ func publish(ctx context.Context, o RunOptions) (opened bool, err error) {
 		}
 	})
 	err = group.Wait()
+	if errors.Is(err, errEnd) {
+		err = errors.Join(o.Sink.Flush(ctx), o.Store.Save(o.Sink.Arrived()))
+	}
 	if ctx.Err() != nil {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) {
 			err = nil
@@ -120,6 +134,9 @@ func publish(ctx context.Context, o RunOptions) (opened bool, err error) {
 	}
 	return true, errors.Join(err, cursor.Close())
 }
+
+// errEnd says that all of what was asked for has been written.
+var errEnd = errors.New("end of what is to be published")
 
 // flushTime bounds the wait for what is on its way when the program ends.
 const flushTime = 5 * time.Second

@@ -189,7 +189,7 @@ func (ch *Chunk) tryAppend(ctx context.Context, p Place) (done bool, err error) 
 	if c.again {
 		return true, errAgain
 	}
-	if ch.stale || !w.isCopying(ch.Table.ID) {
+	if ch.stale || !c.wanted() {
 		return true, ErrStale
 	}
 	if !p.Reached() {
@@ -207,15 +207,26 @@ func (ch *Chunk) tryAppend(ctx context.Context, p Place) (done bool, err error) 
 // errAgain says that the copy of the table has begun again.
 var errAgain = errors.New("the copy has begun again")
 
+// note puts into the writer's unit how far the chunk brings the copy.
+func (ch *Chunk) note(p Place) {
+	unit := &ch.copy.w.unit
+	switch reread := ch.copy.reread; {
+	case reread != nil && p.Last:
+		unit.AddReread(changelog.Reread{Table: reread.Table, Asked: reread.Asked, Stage: changelog.RereadComplete})
+	case reread != nil:
+		unit.AddReread(changelog.Reread{Table: reread.Table, Asked: reread.Asked, Stage: changelog.RereadUnderWay, Cursor: p.Cursor})
+	case p.Last:
+		unit.AddTableState(changelog.TableState{Table: ch.Table.ID, State: changelog.TableComplete})
+	default:
+		unit.AddTableState(changelog.TableState{Table: ch.Table.ID, State: changelog.TableCopying, Cursor: p.Cursor})
+	}
+}
+
 // build puts the chunk into the writer's unit.
 func (ch *Chunk) build(p Place) error {
 	w := ch.copy.w
 	w.tx = w.state.Begin()
-	state := changelog.TableState{Table: ch.Table.ID, State: changelog.TableCopying, Cursor: p.Cursor}
-	if p.Last {
-		state = changelog.TableState{Table: ch.Table.ID, State: changelog.TableComplete}
-	}
-	w.unit.AddTableState(state)
+	ch.note(p)
 	for i := range ch.Len() {
 		row := ch.row(i)
 		if after, ok := ch.changed[string(ch.name(i))]; ok {

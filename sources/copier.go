@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"cdc/changelog"
 	"cdc/schema"
 )
 
@@ -178,5 +177,5 @@ func (c *Copier) copyChunk(ctx context.Context, reader ChunkReader, tc *TableCop
 // the table was dropped or rewritten.
 func (c *TableCopy) outdated() bool {
 	at, ok := c.w.log.Catalog().TableAt(c.table.ID, newest)
-	return ok && (at.Table != c.table || at.State.State != changelog.TableCopying)
+	return ok && at.Table != c.table || !c.wanted()
 }

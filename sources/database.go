@@ -15,6 +15,8 @@ type Database interface {
 	// Doctor looks at everything that capture needs and says what is missing. It changes nothing at the server. The error says
 	// that the server could not be asked.
 	Doctor(ctx context.Context) ([]Finding, error)
+	// Candidates are the tables that match, in the order of their names. It changes nothing at the server.
+	Candidates(ctx context.Context) ([]Candidate, error)
 	// Verification takes a snapshot of the source's tables, for comparing them with the log's. Close it.
 	Verification(ctx context.Context) (Verification, error)
 	// Tail gives out the changes of the tables that match from now on, without a log: nothing is kept, and what happens while
@@ -40,6 +42,17 @@ type Finding struct {
 	Check          string
 	Severity       Severity
 	Detail, Remedy string
+}
+
+// Candidate is a table that matches a source's patterns.
+type Candidate struct {
+	Schema, Name string
+	// Rows is the server's estimate, which may be zero for a table that it has not looked at.
+	Rows int64
+	// Keyed says that a key tells its rows apart.
+	Keyed bool
+	// Obstacle says why the table cannot be captured, empty when it can; Remedy is the statement or step that mends it, if any.
+	Obstacle, Remedy string
 }
 
 // Verification is a source's tables as they were at one position. It is for one goroutine.

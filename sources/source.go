@@ -12,8 +12,8 @@ type Source interface {
 	// Stream connects, makes sure that the server is still what w.Source says and still holds everything after w.Progress, and
 	// gives w every transaction after that position, whole and in commit order; ticks in between. A source that the log does not
 	// know yet, or whose next epoch an operator has asked for, is introduced and copied first; a decision to copy one table again
-	// (changelog.Decision with a Table, later than the table's state) is looked for in the log's catalog while it runs. It returns
-	// when the context is done or the connection fails; a *Stop says that it must not be tried again.
+	// (changelog.Decision with a Table, later than the table's state), or some of its rows (Writer.Rereads), is looked for in the log's
+	// catalog while it runs. It returns when the context is done or the connection fails; a *Stop says that it must not be tried again.
 	Stream(ctx context.Context, w *Writer) error
 	// Ack tells the source that everything up to the position is durable here. It does not block, and may be called while Stream
 	// runs or between two calls of it; a later position replaces an earlier one.

@@ -35,6 +35,8 @@ type copies struct {
 // between two transactions. So a reader of the log never sees a row go back. docs/decisions/0013 has the argument.
 type TableCopy struct {
 	w *Writer
+	// reread is the reread that the chunks belong to; nil when the whole table is copied.
+	reread *changelog.Reread
 
 	mu    sync.Mutex    // guards all below
 	table *schema.Table // the version that chunks are packed in
@@ -133,6 +135,15 @@ func (w *Writer) commitCopy(ctx context.Context) error {
 
 // newest is past every offset: what has been appended counts, durable or not.
 const newest = changelog.Offset(1<<64 - 1)
+
+// wanted reports whether the log still wants the chunks: its copy of the table is not complete, or, for a reread, it is.
+func (c *TableCopy) wanted() bool {
+	at, ok := c.w.log.Catalog().TableAt(c.table.ID, newest)
+	if c.reread != nil {
+		return ok && at.Answerable()
+	}
+	return ok && at.State.State == changelog.TableCopying
+}
 
 // isCopying reports whether the log holds a part of the table only.
 func (w *Writer) isCopying(id schema.TableID) bool {

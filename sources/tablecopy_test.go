@@ -22,7 +22,8 @@ import (
 )
 
 // Goal: however commits, their visibility, the stream, the reading of chunks, their appending and crashes interleave, the log holds
-// at the end of a copy, and at every commit after it, exactly the source's rows, complete.
+// at the end of a copy, and at every commit after it, exactly the source's rows, complete. Rows that are read again later change none
+// of it.
 //
 // Method: a database with versions, in which a transaction may reach the stream before a new view sees it, as real ones may. One
 // goroutine takes steps in random order. The oracle is the database's own rows at the same transaction. Dropping any rule of the
@@ -93,6 +94,8 @@ type copyRun struct {
 	chunk    *Chunk
 	place    *Place
 	complete bool
+	// reread is the decision to read rows again that is being carried out, 0 for none.
+	reread changelog.Offset
 }
 
 func (r *copyRun) open() {
@@ -115,6 +118,10 @@ func (r *copyRun) open() {
 	r.table = r.log.Catalog().Register(1, copyTable("rows"))
 	at, ok := r.log.Catalog().TableAt(r.table.ID, newest)
 	r.complete = ok && at.Answerable()
+	r.reread = 0
+	for _, asked := range r.w.Rereads() {
+		r.reread = asked.Asked.Offset
+	}
 }
 
 func number(p changelog.Position) uint64 {
@@ -220,8 +227,29 @@ func (r *copyRun) openChunk() {
 	r.chunk = r.copy.Open()
 }
 
+// ask asks for rows to be read again: those that matches chooses.
+func (r *copyRun) ask() {
+	var u changelog.UnitBuilder
+	u.Reset(changelog.UnitControl)
+	u.Meta.Source, u.Meta.Epoch = 1, 1
+	u.AddDecision(changelog.Decision{Action: changelog.ActionReread, Table: r.table.ID, Detail: "predicate"})
+	n, err := r.log.Append(r.t.Context(), &u)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.reread, r.copy = n, nil
+}
+
+func matches(row copyRow) bool { return row[0]%3 != 0 }
+
 func (r *copyRun) beginCopy() {
 	var err error
+	if asked, ok := r.w.reread(r.reread); ok {
+		if r.copy, r.cursor, err = r.w.rereadTable(r.t.Context(), asked); err != nil || r.copy == nil {
+			r.t.Fatal("the table is not read again", err)
+		}
+		return
+	}
 	if r.copy, r.cursor, err = r.w.CopyTable(r.t.Context(), r.table, ""); err != nil {
 		r.t.Fatal(err)
 	}
@@ -240,7 +268,7 @@ func (r *copyRun) fillChunk() {
 	most := rapid.IntRange(1, 6).Draw(r.t, "rows")
 	place := Place{Last: true}
 	for _, id := range slices.Sorted(maps.Keys(rows)) {
-		if id <= after {
+		if id <= after || r.reread != 0 && !matches(rows[id]) {
 			continue
 		}
 		if r.chunk.Len() == most {
@@ -273,14 +301,23 @@ func (r *copyRun) appendChunk() {
 	case !done:
 		return
 	default:
-		r.cursor, r.complete = r.place.Cursor, r.place.Last
+		r.cursor = r.place.Cursor
+		if r.place.Last {
+			r.copy.Done()
+			r.end()
+		}
 	}
 	ch.Close()
 	r.chunk, r.place = nil, nil
-	if r.complete {
-		r.copy.Done()
-	}
 }
+
+// end notes that the copy, or the reread, has come to its end.
+func (r *copyRun) end() {
+	r.reread, r.complete = 0, true
+}
+
+// done reports whether there is nothing to be read.
+func (r *copyRun) done() bool { return r.complete && r.reread == 0 }
 
 // crash loses what is not durable, and the copy's memory.
 func (r *copyRun) crash() {
@@ -308,7 +345,16 @@ func (r *copyRun) step() {
 		r.crash()
 	case n == 6 || n == 7:
 		r.db.visible = rapid.IntRange(r.db.visible, len(r.db.states)-1).Draw(r.t, "visible")
-	case r.complete:
+	case r.done():
+		r.ask()
+	default:
+		r.read()
+	}
+}
+
+// read takes the next step of a copy or a reread.
+func (r *copyRun) read() {
+	switch {
 	case r.chunk == nil:
 		r.openChunk()
 	case r.place == nil:
@@ -407,19 +453,13 @@ func TestG2G6CopyInChunksAmongChanges(t *testing.T) {
 				for range rapid.IntRange(0, 120).Draw(t, "steps") {
 					r.step()
 				}
-				for !r.complete || r.streamed < len(r.db.states)-1 {
+				for !r.done() || r.streamed < len(r.db.states)-1 {
 					r.db.visible = len(r.db.states) - 1
 					if r.streamed < len(r.db.states)-1 {
 						r.stream()
 					}
-					switch {
-					case r.complete:
-					case r.chunk == nil:
-						r.openChunk()
-					case r.place == nil:
-						r.fillChunk()
-					default:
-						r.appendChunk()
+					if !r.done() {
+						r.read()
 					}
 				}
 				r.check()

@@ -305,3 +305,14 @@ func TestG8FailedReadOfTheLogKeepsTheStore(t *testing.T) {
 	}
 	wantText(t, s, table, wideText("new"))
 }
+
+// A row that is read again may be narrower than what is kept of it, and have a value out of line all the same: that of now.
+func TestG2RowThatWasReadAgainIsNotCompletedFromBefore(t *testing.T) {
+	l := newLog(t)
+	s := openStore(t, Options{Log: l})
+	defer s.Close()
+	table := pairs(t, l, "a")
+	put(t, s, l, table, pair(t, table, 1, 1, wideText("old")))
+	change(t, s, l, Change{Op: changelog.OpRead, Table: table, After: pair(t, table, 1, 1, []byte("a value of now"))})
+	wantText(t, s, table, []byte("a value of now"))
+}

@@ -272,10 +272,22 @@ func (t *Tx) remember(c Change, after []byte, carried bool) error {
 	if needs {
 		return t.put(string(t.key), storedValue(c.Table, after))
 	}
-	if c.Op == changelog.OpCreate || c.Op == changelog.OpRead {
+	if c.Op == changelog.OpCreate {
 		return nil // a new row has no earlier state
 	}
+	if c.Op == changelog.OpRead {
+		return t.renew(c, after)
+	}
 	return t.drop(t.key)
+}
+
+// renew keeps what was read of a row in the place of what is kept of it: the row was wide once, and may have a value out of line still.
+func (t *Tx) renew(c Change, after []byte) error {
+	held, err := t.get(t.key)
+	if err != nil || held == nil {
+		return err
+	}
+	return t.put(string(t.key), storedValue(c.Table, after))
 }
 
 // forgetMoved drops the state under the old key when the change moved the row to another.

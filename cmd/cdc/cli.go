@@ -14,6 +14,7 @@ import (
 type cli struct {
 	globals
 
+	Init     initCmd     `cmd:"" group:"capture" help:"Look at databases and write a configuration to begin with."`
 	Run      runCmd      `cmd:"" group:"capture" help:"Capture databases into the log."`
 	Status   statusCmd   `cmd:"" group:"capture" help:"Show what is captured and how far."`
 	Resolve  resolveCmd  `cmd:"" group:"capture" help:"Decide about a source that has stopped."`

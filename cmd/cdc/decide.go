@@ -64,13 +64,19 @@ func appendDecision(ctx context.Context, log *disklog.Log, r client.ResolveReque
 	if err != nil {
 		return err
 	}
-	var table schema.TableID
+	decision := changelog.Decision{Action: r.Action, Detail: r.Table, At: changelog.MicrosOf(time.Now())}
 	if r.Table != "" {
 		t, err := tableNamed(log, info.Name, r.Table)
 		if err != nil {
 			return err
 		}
-		table = t.ID
+		decision.Table = t.ID
+	}
+	if r.Action == changelog.ActionReread {
+		decision.Detail = r.Where
+		if err := checkReread(log, info, decision); err != nil {
+			return err
+		}
 	}
 	if r.Action == actionAcceptGap && len(openStops(log.Catalog(), info)) == 0 {
 		return &exit.Error{Code: exit.Usage, What: "source " + info.Name + " is in no named stop", Remedy: "'cdc status' shows its stops; --recopy copies it again without one"}
@@ -78,8 +84,28 @@ func appendDecision(ctx context.Context, log *disklog.Log, r client.ResolveReque
 	var unit changelog.UnitBuilder
 	unit.Reset(changelog.UnitControl)
 	unit.Meta.Source, unit.Meta.Epoch = info.ID, info.Epoch
-	unit.AddDecision(changelog.Decision{Action: r.Action, Table: table, Detail: r.Table, At: changelog.MicrosOf(time.Now())})
+	unit.AddDecision(decision)
 	return appendDurably(ctx, log, &unit)
+}
+
+// checkReread refuses to have rows read again where it can be told without the server that they cannot be.
+func checkReread(log changelog.Log, info changelog.SourceInfo, d changelog.Decision) error {
+	refuse := func(why string) error { return &exit.Error{Code: exit.Usage, What: why, Where: "source " + info.Name} }
+	k, ok := kindOf(info.Kind)
+	if !ok {
+		return notInBuild("source " + info.Name + " of kind " + info.Kind)
+	}
+	if err := k.predicates.Check(d.Detail); err != nil {
+		return refuse(err.Error())
+	}
+	t, ok := log.Catalog().TableAt(d.Table, log.Bounds().Next-1)
+	switch {
+	case !ok || !t.Answerable():
+		return refuse(sources.WhyNotHeld)
+	case len(t.Table.KeyColumns()) == 0:
+		return refuse(sources.WhyKeyless)
+	}
+	return nil
 }
 
 // sourceNamed is the source of that name, or an error that lists those there are.

@@ -176,3 +176,45 @@ func TestRunFlagsAndSettingsAreTheSame(t *testing.T) {
 		t.Errorf("flags without a setting: %v", flags)
 	}
 }
+
+// Pages with command lines that people copy.
+var commandDocs = []string{
+	"README.md", "compose/README.md", "docs/configuration.md", "docs/operations.md",
+	"docs/tailing.md", "docs/rebuilding.md", "docs/kafka.md", "docs/moving-from-debezium.md",
+}
+
+var (
+	codeBlock   = regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```")
+	commandLine = regexp.MustCompile(`^(?:docker compose .* exec cdc |bin/)?cdc (.*)$`)
+	shellRest   = regexp.MustCompile(`\s+(#|\||>|&&|<).*$`)
+)
+
+func TestCommandLinesOfDocumentsParse(t *testing.T) {
+	lines := 0
+	for _, doc := range commandDocs {
+		text, err := os.ReadFile("../../" + doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range codeBlock.FindAllStringSubmatch(string(text), -1) {
+			for line := range strings.Lines(block[1]) {
+				command := commandLine.FindStringSubmatch(strings.TrimSpace(line))
+				if command == nil {
+					continue
+				}
+				var model cli
+				parser, err := newParser(&model)
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines++
+				if _, err := parser.Parse(splitWords(shellRest.ReplaceAllString(command[1], ""))); err != nil {
+					t.Errorf("%s: %s: %v", doc, strings.TrimSpace(line), err)
+				}
+			}
+		}
+	}
+	if lines < 40 {
+		t.Errorf("only %d command lines were found", lines)
+	}
+}

@@ -98,13 +98,7 @@ func (a *App) logID() [16]byte {
 }
 
 func (d *diagnosis) print(source string, f *sources.Finding) error {
-	switch f.Severity {
-	case sources.SeverityProblem:
-		d.problems++
-	case sources.SeverityWarning:
-		d.warnings++
-	case sources.SeverityOK:
-	}
+	d.count(f)
 	if d.out.Human() {
 		return d.forPeople(f)
 	}
@@ -120,6 +114,17 @@ func (d *diagnosis) print(source string, f *sources.Finding) error {
 		b.String(i, text)
 	}
 	return d.record.End()
+}
+
+// count counts a finding.
+func (d *diagnosis) count(f *sources.Finding) {
+	switch f.Severity {
+	case sources.SeverityProblem:
+		d.problems++
+	case sources.SeverityWarning:
+		d.warnings++
+	case sources.SeverityOK:
+	}
 }
 
 func (d *diagnosis) forPeople(f *sources.Finding) error {

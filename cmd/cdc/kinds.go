@@ -25,6 +25,8 @@ type kind struct {
 	// parse, after and reached are materialize.Positions of the kind.
 	parse          func(text string) (changelog.Position, error)
 	after, reached func(p, unit changelog.Position) bool
+	// predicates are what ends the text of a predicate.
+	predicates sources.PredicateRules
 	// tail says how a database of the kind is followed without a log.
 	tail string
 	// anyColumn says that a source may leave any unchanged column out of a change.
@@ -40,13 +42,13 @@ func kindOf(name string) (kind, bool) {
 	case postgres.Kind:
 		return kind{
 			open: openPostgres, moment: materialize.MomentLSN, text: postgres.PositionText, tail: "through a temporary slot",
-			parse: postgres.ParseMoment, after: postgres.After, reached: postgres.Reached,
+			parse: postgres.ParseMoment, after: postgres.After, reached: postgres.Reached, predicates: postgres.Predicates,
 			connector: func(*changelog.SourceInfo) envelope.Connector { return envelope.Postgres }, place: placeOfPostgres,
 		}, true
 	case mysql.Kind:
 		return kind{
 			open: openMySQL, moment: materialize.MomentGTID, text: mysql.PositionText, tail: "as a replica does", anyColumn: true,
-			parse: mysql.ParseMoment, after: mysql.After, reached: mysql.Reached,
+			parse: mysql.ParseMoment, after: mysql.After, reached: mysql.Reached, predicates: mysql.Predicates,
 			connector: connectorOfMySQL, place: placeOfMySQL,
 		}, true
 	}

@@ -72,7 +72,7 @@ func sourceStatus(log *disklog.Log, info changelog.SourceInfo) client.Source {
 		s.Clock = at.Clock.Time()
 	}
 	tables, untracked := tablesOf(log, info.Name)
-	s.Tables, s.Untracked, s.Copying = len(tables), untracked, copyingOf(log, info.Name)
+	s.Tables, s.Untracked, s.Copying, s.Rereads = len(tables), untracked, copyingOf(log, info.Name), rereadsOf(log.Catalog(), info)
 	if len(s.Stops) > 0 && s.Stops[0].Table == "" {
 		s.Phase = string(sources.PhaseStopped)
 	}
@@ -117,6 +117,30 @@ func copyingOf(log *disklog.Log, source string) (names []string) {
 	return names
 }
 
+// rereadsOf are the source's rereads that are not over, and those that ended without their rows, until the next decision about the table.
+func rereadsOf(catalog *changelog.Catalog, info changelog.SourceInfo) (all []client.Reread) {
+	decided := map[schema.TableID]changelog.Offset{}
+	for _, d := range catalog.Decisions() {
+		decided[d.Table] = d.Offset
+	}
+	for _, r := range catalog.Rereads() {
+		over := r.Last.Stage.Over()
+		t, ok := catalog.TableAt(r.Asked.Table, math.MaxUint64)
+		if !ok || r.Asked.Source != info.ID || r.Last.Stage == changelog.RereadComplete || over && decided[r.Asked.Table] > r.Asked.Offset {
+			continue
+		}
+		state := "waiting"
+		switch {
+		case over:
+			state = "ended"
+		case r.Last.Stage == changelog.RereadUnderWay:
+			state = "under way"
+		}
+		all = append(all, client.Reread{Table: tableName(t.Table), Where: r.Asked.Detail, State: state, Detail: r.Last.Detail, Offset: r.Asked.Offset})
+	}
+	return all
+}
+
 func tableName(t *schema.Table) string { return t.Schema + "." + t.Name }
 
 // openStops are the source's stops that nobody has decided about and nothing has mended, that of the whole source first.
@@ -132,7 +156,7 @@ func openStops(catalog *changelog.Catalog, info changelog.SourceInfo) []client.S
 		}
 	}
 	for _, d := range catalog.Decisions() {
-		if stop, ok := newest[d.Table]; ok && d.Source == info.ID && d.Offset > stop.Offset {
+		if stop, ok := newest[d.Table]; ok && d.Source == info.ID && d.Offset > stop.Offset && d.Action != changelog.ActionReread {
 			delete(newest, d.Table)
 		}
 	}

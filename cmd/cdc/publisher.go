@@ -26,7 +26,10 @@ type publisher struct {
 	store *sinks.Store
 	wants func(*schema.Table) bool
 
+	running sync.Mutex // held while the sink is used
+
 	mu      sync.Mutex // guards all below
+	cancel  context.CancelCauseFunc
 	phase   sinks.Phase
 	since   time.Time
 	failure error
@@ -75,21 +78,57 @@ func wantedTables(texts []string) (func(*schema.Table) bool, error) {
 	}, nil
 }
 
+// errDrain is the cause for which the publishing ends that goes on for ever: what there is to the end is about to be published.
+var errDrain = errors.New("the end is published")
+
 // publish runs the sink. A sink that stops leaves the capture running: what it lacks waits in the log. Its error ends the run only
 // when it has never worked: then what is wrong is how it was named.
 func (c *capture) publish(ctx context.Context, p *publisher) error {
-	first := !p.hasWorked()
-	err := sinks.Run(ctx, sinks.RunOptions{
-		Log: c.log, Sink: p.sink, Name: p.spec.Name, Store: p.store, Wanted: p.wants, First: first, Logger: c.logger, Phase: p.enter,
-	})
+	publishing, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	err := func() error {
+		p.running.Lock()
+		defer p.running.Unlock()
+		p.mu.Lock()
+		p.cancel = cancel
+		p.mu.Unlock()
+		return sinks.Run(publishing, c.runOptions(p))
+	}()
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case !p.hasWorked():
 		return unusable(p.spec.Name, err)
-	case ofSink(err):
+	case ofSink(err), errors.Is(err, errDrain):
 		<-ctx.Done()
 		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (c *capture) runOptions(p *publisher) sinks.RunOptions {
+	return sinks.RunOptions{
+		Log: c.log, Sink: p.sink, Name: p.spec.Name, Store: p.store, Wanted: p.wants, First: !p.hasWorked(), Logger: c.logger, Phase: p.enter,
+	}
+}
+
+// drain publishes everything up to the offset, in the place of the publishing that goes on for ever.
+func (c *capture) drain(ctx context.Context, p *publisher, to changelog.Offset) error {
+	p.mu.Lock()
+	if p.cancel != nil {
+		p.cancel(errDrain)
+	}
+	p.mu.Unlock()
+	p.running.Lock()
+	defer p.running.Unlock()
+	o := c.runOptions(p)
+	o.To = to
+	err := sinks.Run(ctx, o)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil && !p.hasWorked():
+		return unusable(p.spec.Name, err)
 	}
 	return err
 }
@@ -121,16 +160,6 @@ func (p *publisher) hasWorked() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.worked
-}
-
-// stopped is why the sink does nothing until somebody acts, nil while it works.
-func (p *publisher) stopped() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.phase != sinks.PhaseStopped {
-		return nil
-	}
-	return unusable(p.spec.Name, p.failure)
 }
 
 // status is what the sink is doing.

@@ -20,6 +20,7 @@ import (
 	"cdc/sinks/file"
 	"cdc/sinks/folder"
 	"cdc/sinks/kafka"
+	"cdc/sinks/parquet"
 )
 
 // openSink makes the sink of a URL. It does not connect.
@@ -35,6 +36,9 @@ func openSink(spec *config.Sink, log changelog.Log, logger *slog.Logger) (sinks.
 
 // sinkOf is the one switch on the kind of a sink.
 func sinkOf(spec *config.Sink, log changelog.Log, logger *slog.Logger) (sinks.Sink, error) {
+	if spec.Parquet {
+		return parquet.New(parquet.Options{Folder: folderOf(spec, log), Source: describeName(log)})
+	}
 	encoder, err := encoderOf(spec, log)
 	if err != nil {
 		return nil, err
@@ -139,6 +143,18 @@ func encoderOf(spec *config.Sink, log changelog.Log) (sinks.Encoder, error) {
 		}
 	}
 	return envelope.New(o)
+}
+
+// describeName tells the name of a source of the log.
+func describeName(log changelog.Log) func(changelog.SourceID) string {
+	return func(id changelog.SourceID) string {
+		for _, info := range log.Catalog().Sources() {
+			if info.ID == id {
+				return info.Name
+			}
+		}
+		return ""
+	}
 }
 
 // describeSource tells messages what the log and the kind of a source say of it.

@@ -15,21 +15,25 @@ import (
 	"cdc/sources"
 )
 
-// snapshotCmd has a table copied while its source streams on.
+// snapshotCmd has a table, or some of its rows, copied while its source streams on.
 type snapshotCmd struct {
-	Source string `placeholder:"NAME" help:"Name of the source, where several have a table of that name."`
-	Wait   bool   `help:"Return when the log holds the whole table."`
-	Table  string `arg:"" help:"The table: name, schema.name or source.schema.name."`
+	Source string  `placeholder:"NAME" help:"Name of the source, where several have a table of that name."`
+	Where  *string `placeholder:"PREDICATE" help:"Read only the rows again that match, as the source's own SQL has it; what the log holds of the others stays."`
+	Wait   bool    `help:"Return when the log holds the whole table, or the rows."`
+	Table  string  `arg:"" help:"The table: name, schema.name or source.schema.name."`
 }
 
 // Help describes the verb with examples.
 func (snapshotCmd) Help() string {
 	return `Has a table copied for the first time, or again, while its changes are streamed on. The request is recorded in the log: a running cdc begins at once, else the next 'cdc run' does. A copy in chunks that is interrupted goes on where it was. 'cdc tables' lists the tables that can be named, UNTRACKED ones too.
 
+With --where, the rows that match are read again, once each, and take the place of what the log holds under their keys. The table can be asked for meanwhile. Rows that are gone at the source are not looked for. The predicate is one condition in the SQL of the source, without comments; it is run in a read-only transaction with the rights of the capture's account, so other tables and functions of your own need their schema before their names. When the server refuses it, 'cdc status' and --wait say why, and the capture goes on.
+
 Examples:
 
 	cdc snapshot public.orders
-	cdc snapshot orders --source shop --wait`
+	cdc snapshot orders --source shop --wait
+	cdc snapshot orders --where "region = 'eu' AND placed >= '2026-01-01'" --wait`
 }
 
 // Run records the request, through the running cdc when there is one.
@@ -49,7 +53,7 @@ func (c *snapshotCmd) Run(ctx context.Context, a *App) (err error) {
 			Remedy: "start 'cdc run' first, or leave --wait out: the request is recorded then for the next run",
 		}
 	}
-	request := client.ResolveRequest{Source: table.Source, Action: actionRecopy, Table: tableName(table)}
+	request := c.request(table)
 	before := log.Bounds().Next
 	if log.Live != nil {
 		err = log.Live.Resolve(ctx, request)
@@ -60,12 +64,21 @@ func (c *snapshotCmd) Run(ctx context.Context, a *App) (err error) {
 		return err
 	}
 	if c.Wait {
-		w := &snapshotWait{app: a, log: log, table: table, before: before}
+		w := &snapshotWait{app: a, log: log, table: table, action: request.Action, before: before}
 		if err := w.run(ctx); err != nil {
 			return err
 		}
 	}
-	return c.say(a, table, log.Live != nil)
+	return c.say(a, table, request, log.Live != nil)
+}
+
+// request is what is to be recorded.
+func (c *snapshotCmd) request(t *schema.Table) client.ResolveRequest {
+	r := client.ResolveRequest{Source: t.Source, Action: actionRecopy, Table: tableName(t)}
+	if c.Where != nil {
+		r.Action, r.Where = changelog.ActionReread, *c.Where
+	}
+	return r
 }
 
 // find is the table that is meant.
@@ -79,10 +92,10 @@ func (c *snapshotCmd) find(log *Log) (*schema.Table, error) {
 }
 
 // say says what was recorded, or done.
-func (c *snapshotCmd) say(a *App, t *schema.Table, running bool) error {
+func (c *snapshotCmd) say(a *App, t *schema.Table, r client.ResolveRequest, running bool) error {
 	if a.JSON {
 		_, err := fmt.Fprintf(a.Stdout, "{\"source\":%q,\"table\":%q,\"action\":%q,\"running\":%t,\"complete\":%t}\n",
-			t.Source, tableName(t), actionRecopy, running, c.Wait)
+			t.Source, r.Table, r.Action, running, c.Wait)
 		return err
 	}
 	text := "is recorded and takes effect with the next 'cdc run'"
@@ -92,7 +105,11 @@ func (c *snapshotCmd) say(a *App, t *schema.Table, running bool) error {
 	case running:
 		text = "is recorded and takes effect now; 'cdc status' shows how far it is"
 	}
-	_, err := fmt.Fprintf(a.Stdout, "%s: copy of %s %s\n", present.Clean(t.Source), present.Clean(tableName(t)), text)
+	what := "copy of " + r.Table
+	if r.Action == changelog.ActionReread {
+		what = "reread of " + r.Table + " WHERE " + r.Where
+	}
+	_, err := fmt.Fprintf(a.Stdout, "%s: %s %s\n", present.Clean(t.Source), present.Clean(what), text)
 	return err
 }
 
@@ -101,6 +118,7 @@ type snapshotWait struct {
 	app    *App
 	log    *Log
 	table  *schema.Table
+	action string
 	before changelog.Offset // the request is recorded here or after it
 }
 
@@ -150,8 +168,30 @@ func (w *snapshotWait) refresh(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// outcome reports whether the table is complete since the request, or cannot become so.
+// outcome reports whether what was asked for is done, or cannot be.
 func (w *snapshotWait) outcome() (done bool, err error) {
+	if w.action == changelog.ActionReread {
+		return w.reread()
+	}
+	return w.copied()
+}
+
+// reread reports whether the rows have been read again since the request.
+func (w *snapshotWait) reread() (done bool, err error) {
+	for _, r := range w.log.Catalog().Rereads() {
+		if r.Asked.Table != w.table.ID || r.Asked.Offset < w.before {
+			continue
+		}
+		if r.Last.Stage == changelog.RereadEnded {
+			err = &exit.Error{Code: exit.Usage, What: "the rows were not read again: " + r.Last.Detail, Where: w.table.FullName()}
+		}
+		return r.Last.Stage == changelog.RereadComplete, err
+	}
+	return false, nil
+}
+
+// copied reports whether the table is complete since the request, or cannot become so.
+func (w *snapshotWait) copied() (done bool, err error) {
 	asked := changelog.Offset(0)
 	for _, d := range w.log.Catalog().Decisions() {
 		if d.Table == w.table.ID && d.Action == actionRecopy && d.Offset >= w.before && asked == 0 {

@@ -33,6 +33,15 @@ func TestCopiesOnTheirWayAreShown(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, b.String())
 		}
 	}
+	rereads := []client.Reread{
+		{Table: "shop.orders", Where: "id > 5", State: "under way"}, {Table: "shop.items", Where: "idd = 1", State: "ended", Detail: "no column idd"},
+	}
+	writeSource(&b, present.Style{}, &client.Source{Name: "my", Kind: "mysql", Phase: "streaming", HeldBytes: -1, LagBytes: -1, Rereads: rereads})
+	for _, want := range []string{"reread    shop.orders WHERE id > 5: under way\n", "reread    shop.items WHERE idd = 1: ended: no column idd\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in:\n%s", want, b.String())
+		}
+	}
 	if strings.Contains(b.String(), "WAL") {
 		t.Errorf("a MySQL server is said to hold WAL:\n%s", b.String())
 	}

@@ -182,6 +182,9 @@ func writeSource(b *strings.Builder, style present.Style, s *client.Source) {
 	for _, table := range s.Copying {
 		line("copying", "%s", table)
 	}
+	for _, r := range s.Rereads {
+		line("reread", "%s WHERE %s: %s", r.Table, r.Where, strings.TrimSuffix(r.State+": "+r.Detail, ": "))
+	}
 	for _, table := range s.Untracked {
 		line("untracked", "%s", table)
 	}

@@ -157,17 +157,12 @@ func (c *capture) awaitCurrent(ctx context.Context, s *captured) error {
 	return nil
 }
 
-// awaitPublished waits until everything up to the offset has arrived at the sinks. One that has stopped is not waited for: its error
-// is what the run ends with.
+// awaitPublished waits until everything up to the offset has arrived at the sinks. The error of one that has stopped is what the run
+// ends with.
 func (c *capture) awaitPublished(ctx context.Context, n changelog.Offset) error {
 	for _, p := range c.publishers {
-		for p.sink.Arrived().Offset < n {
-			if err := p.stopped(); err != nil {
-				return err
-			}
-			if err := sources.Pause(ctx, watchEvery/10); err != nil {
-				return err
-			}
+		if err := c.drain(ctx, p, n); err != nil {
+			return err
 		}
 	}
 	return nil

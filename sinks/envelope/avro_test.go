@@ -178,7 +178,8 @@ func TestAvroMessagesDoNotAllocate(t *testing.T) {
 			}
 		})
 	}
-	if one, many := cost(1), cost(200); many > one {
+	const few = 20 // pools lose things by chance under the race detector
+	if one, many := cost(1), cost(200); many > one+few {
 		t.Errorf("%v allocations for one change, %v for 200", one, many)
 	}
 }

@@ -67,7 +67,6 @@ func newSink(t *testing.T, o folder.Options, streams int) *folder.Sink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 

@@ -191,7 +191,7 @@ func (f countedFile) Close() error {
 }
 
 func TestManyStreamsHaveFewFilesOpen(t *testing.T) {
-	const streams, last = 500, 1100
+	const streams, last = 300, 700
 	counting := &countingFS{FS: vfs.NewMem()}
 	o := options(counting)
 	o.OpenFiles, o.RoundBytes, o.FileBytes = 16, 64<<20, 1<<20

@@ -145,6 +145,26 @@ func FuzzParseIdentity(f *testing.F) {
 	})
 }
 
+// What fills a batch is copied at most twice as its buffer grows.
+func TestBatchGrowsByDoubling(t *testing.T) {
+	var b batch
+	b.reset()
+	m, copied := sinks.Message{Value: make([]byte, 300)}, 0
+	for b.bytes() < batchBytes {
+		before, size := cap(b.buf), len(b.buf)
+		b.add(&m, &testOrigin)
+		if cap(b.buf) != before {
+			copied += size
+		}
+	}
+	if copied > 2*batchBytes {
+		t.Errorf("%d bytes were copied while a batch of %d was filled", copied, b.bytes())
+	}
+	if cap(b.buf) > 3*batchBytes {
+		t.Errorf("a batch of %d bytes takes %d", b.bytes(), cap(b.buf))
+	}
+}
+
 func TestSequenceBeginsAgainAfterTheLargest(t *testing.T) {
 	for _, c := range []struct{ sequence, n, want int32 }{{0, 5, 5}, {1<<31 - 1, 1, 0}, {1<<31 - 3, 5, 2}} {
 		if got := nextSequence(c.sequence, c.n); got != c.want {

@@ -68,11 +68,14 @@ type place struct {
 	saved, next changelog.Offset
 }
 
+// shrunk reports whether the partition ends before what the checkpoint knows of it.
+func (p *place) shrunk() bool { return p.recorded && p.end < p.recordedEnd }
+
 // resume says up to where messages have arrived. lost is that some are gone from the partition's end, which have to be sent again.
 func (p *place) resume(name string) (floor sinks.Identity, lost bool, err error) {
 	saved := sinks.Identity{Offset: p.saved, Part: 255}
 	found := p.last.end > 0
-	shrunk := p.recorded && p.end < p.recordedEnd
+	shrunk := p.shrunk()
 	switch {
 	case found && p.last.id.Offset >= p.next:
 		err = diverged("bring back the log that wrote it; or publish this one, which has another history, to other topics or under another id",

@@ -90,7 +90,7 @@ func (s *session) settle(ctx context.Context, topics []*topic, fence func(contex
 	for _, t := range topics {
 		r, recorded := s.recorded[t.name]
 		for i, p := range t.partitions {
-			places[p] = &place{recorded: recorded, saved: s.saved}
+			places[p] = &place{recorded: recorded, saved: s.saved, next: s.o.Log.Bounds().Next}
 			if recorded {
 				p.end, p.last = r.Ends[i], r.Last[i]
 				places[p].recordedEnd, places[p].recordedLast = p.end, p.last
@@ -101,11 +101,13 @@ func (s *session) settle(ctx context.Context, topics []*topic, fence func(contex
 		return 0, err
 	}
 	// A partition that has shrunk is looked at before the fence adds to it: after a stop it must look the same the next time.
-	if err := s.examine(ctx, places, func(pl *place) (int64, bool) { return pl.end, pl.recorded && pl.end < pl.recordedEnd }); err != nil {
+	if err := s.examine(ctx, places, func(pl *place) (int64, bool) { return pl.end, pl.shrunk() }); err != nil {
 		return 0, err
 	}
-	if _, err := s.resume(ctx, places, func(pl *place) bool { return pl.recorded && pl.end < pl.recordedEnd }); err != nil {
-		return 0, err
+	for p, pl := range places {
+		if _, _, err := pl.resume(p.name()); err != nil && pl.shrunk() {
+			return 0, err
+		}
 	}
 	if err := fence(ctx, topics); err != nil {
 		return 0, err
@@ -120,7 +122,7 @@ func (s *session) settle(ctx context.Context, topics []*topic, fence func(contex
 	if err := s.examine(ctx, places, func(pl *place) (int64, bool) { return ends[pl], true }); err != nil {
 		return 0, err
 	}
-	return s.resume(ctx, places, func(*place) bool { return true })
+	return s.resume(ctx, places)
 }
 
 // measure asks where partitions begin and end.
@@ -153,15 +155,10 @@ func (s *session) examine(ctx context.Context, places map[*partition]*place, whi
 	return group.Wait()
 }
 
-// resume decides for the chosen partitions where they go on.
-func (s *session) resume(ctx context.Context, places map[*partition]*place, chosen func(*place) bool) (after changelog.Offset, err error) {
+// resume decides where partitions go on.
+func (s *session) resume(ctx context.Context, places map[*partition]*place) (after changelog.Offset, err error) {
 	after = s.saved
-	next := s.o.Log.Bounds().Next
 	for p, pl := range places {
-		if !chosen(pl) {
-			continue
-		}
-		pl.next = next
 		floor, lost, err := pl.resume(p.name())
 		if err != nil {
 			return 0, err

@@ -20,6 +20,8 @@ type chunkReader struct {
 	reached func(file string, offset uint64) bool
 	// rested reports whether the stream had handled these transactions when the server of MariaDB had last nothing to send.
 	rested func(*binlog.MariaPos) bool
+	// predicate, when set, chooses the rows.
+	predicate string
 	// last is the table that was read last.
 	last *rangeReader
 }
@@ -54,7 +56,8 @@ func (r *chunkReader) Close() { r.close() }
 // rangeReader reads a table in the order of its key.
 type rangeReader struct {
 	*tableReader
-	order keyOrder
+	order     keyOrder
+	predicate string
 	// place is where the columns of the key are among those selected.
 	place      []int
 	key        [][]byte // of the last row
@@ -71,11 +74,14 @@ func (r *chunkReader) rangesOf(t *schema.Table) (*rangeReader, error) {
 		return nil, err
 	}
 	order, err := orderOf(&reader.info)
+	if err != nil && r.predicate != "" { // the key is gone, and the log gets to know with the table's next change
+		err = fmt.Errorf("%w: %w", sources.ErrStale, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	next := &rangeReader{tableReader: reader, order: order, key: make([][]byte, len(order.parts))}
-	next.selects += " FORCE INDEX (" + quoteName(reader.info.index) + ")"
+	next := &rangeReader{tableReader: reader, order: order, predicate: r.predicate, key: make([][]byte, len(order.parts))}
+	next.selects += next.hint()
 	for _, p := range order.parts {
 		at := slices.IndexFunc(t.Columns, func(c schema.Column) bool { return c.Name == p.column.Name })
 		if at < 0 {
@@ -88,8 +94,21 @@ func (r *chunkReader) rangesOf(t *schema.Table) (*rangeReader, error) {
 	return next, nil
 }
 
+// hint has rows read by their key. Those that match a predicate may be found by another index.
+func (r *rangeReader) hint() string {
+	if r.predicate != "" {
+		return ""
+	}
+	return " FORCE INDEX (" + quoteName(r.info.index) + ")"
+}
+
 // Bound implements sources.ChunkReader.
 func (r *chunkReader) Bound(_ context.Context, t *schema.Table, after string, rows int) (sources.Range, error) {
+	bound, err := r.bound(t, after, rows)
+	return bound, r.blame(t, err)
+}
+
+func (r *chunkReader) bound(t *schema.Table, after string, rows int) (sources.Range, error) {
 	table, err := r.rangesOf(t)
 	if err != nil {
 		return sources.Range{}, err
@@ -116,7 +135,7 @@ func (r *rangeReader) boundSQL(after string, rows int) (string, error) {
 	for i := range r.order.parts {
 		exprs[i] = r.order.parts[i].column.SelectExpr()
 	}
-	return "SELECT " + strings.Join(exprs, ", ") + " FROM " + r.info.from() + " FORCE INDEX (" + quoteName(r.info.index) + ")" + where +
+	return "SELECT " + strings.Join(exprs, ", ") + " FROM " + r.info.from() + r.hint() + where +
 		" ORDER BY " + r.order.by() + " LIMIT 1 OFFSET " + strconv.Itoa(max(rows, 1)-1), nil
 }
 
@@ -136,6 +155,9 @@ func (r *rangeReader) where(after, upTo string) (string, error) {
 		}
 		conditions = append(conditions, "("+side.condition(values)+")")
 	}
+	if r.predicate != "" {
+		conditions = append(conditions, "("+r.predicate+")")
+	}
 	if len(conditions) == 0 {
 		return "", nil
 	}
@@ -144,6 +166,12 @@ func (r *rangeReader) where(after, upTo string) (string, error) {
 
 // Fill implements sources.ChunkReader.
 func (r *chunkReader) Fill(ctx context.Context, ch *sources.Chunk, bounds sources.Range) (sources.Place, error) {
+	place, err := r.fillAtView(ctx, ch, bounds)
+	return place, r.blame(ch.Table, err)
+}
+
+// fillAtView fills the chunk at a view.
+func (r *chunkReader) fillAtView(ctx context.Context, ch *sources.Chunk, bounds sources.Range) (sources.Place, error) {
 	table, err := r.rangesOf(ch.Table)
 	if err != nil {
 		return sources.Place{}, err

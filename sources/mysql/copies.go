@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,39 +13,43 @@ import (
 	"cdc/sources"
 )
 
+// copyJob is a table to be copied; reread, when set, is the decision that asked for some of its rows only.
+type copyJob struct {
+	table  schema.TableID
+	reread changelog.Offset
+}
+
 // copyQueue holds the tables that wait to be copied.
 type copyQueue struct {
 	mu      sync.Mutex // guards waiting
-	waiting []schema.TableID
+	waiting []copyJob
 	woken   chan struct{}
 }
 
 func newCopyQueue() *copyQueue { return &copyQueue{woken: make(chan struct{}, 1)} }
 
-func (q *copyQueue) add(id schema.TableID) {
+func (q *copyQueue) add(j copyJob) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, other := range q.waiting {
-		if other == id {
-			return
-		}
+	if slices.Contains(q.waiting, j) {
+		return
 	}
-	q.waiting = append(q.waiting, id)
+	q.waiting = append(q.waiting, j)
 	select {
 	case q.woken <- struct{}{}:
 	default:
 	}
 }
 
-func (q *copyQueue) take() (id schema.TableID, ok bool) {
+func (q *copyQueue) take() (j copyJob, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
-		return 0, false
+		return j, false
 	}
-	id = q.waiting[0]
+	j = q.waiting[0]
 	q.waiting = q.waiting[1:]
-	return id, true
+	return j, true
 }
 
 func (q *copyQueue) len() int {
@@ -56,7 +61,7 @@ func (q *copyQueue) len() int {
 // copyAll copies the tables of the queue, one after the other, until the context is done.
 func (s *Source) copyAll(ctx context.Context, w *sources.Writer, q *copyQueue, c *sources.Copier) error {
 	for {
-		id, ok := q.take()
+		job, ok := q.take()
 		if !ok {
 			s.copying.Store(false)
 			s.report(func(p *sources.Progress) { p.Phase, p.Copy = sources.PhaseStreaming, nil })
@@ -68,7 +73,13 @@ func (s *Source) copyAll(ctx context.Context, w *sources.Writer, q *copyQueue, c
 			}
 		}
 		s.copying.Store(true)
-		if err := s.copyOne(ctx, w, q, c, id); err != nil {
+		var err error
+		if job.reread != 0 {
+			err = w.RunReread(ctx, job.reread, func(ctx context.Context, r changelog.RereadRecord) error { return s.reread(ctx, w, c, r) })
+		} else {
+			err = s.copyOne(ctx, w, q, c, job)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -77,8 +88,8 @@ func (s *Source) copyAll(ctx context.Context, w *sources.Writer, q *copyQueue, c
 // staleAgain is how long a table waits that could not be copied as it was changed too much.
 const staleAgain = time.Second
 
-func (s *Source) copyOne(ctx context.Context, w *sources.Writer, q *copyQueue, c *sources.Copier, id schema.TableID) error {
-	t, ok := w.Log().Catalog().TableAt(id, newest)
+func (s *Source) copyOne(ctx context.Context, w *sources.Writer, q *copyQueue, c *sources.Copier, job copyJob) error {
+	t, ok := w.Log().Catalog().TableAt(job.table, newest)
 	if !ok || t.State.State == changelog.TableDropped {
 		return nil
 	}
@@ -101,12 +112,12 @@ func (s *Source) copyOne(ctx context.Context, w *sources.Writer, q *copyQueue, c
 		})
 		return nil
 	case errors.Is(err, sources.ErrStale):
-		q.add(id)
+		q.add(job)
 		return sources.Pause(ctx, staleAgain)
 	case codeOf(err) == errNoSuchTable || codeOf(err) == errBadField || codeOf(err) == errTableChanged:
 		// The stream will tell in a moment what became of it.
 		s.log.Info("table changed while it was copied", "table", t.Table.FullName(), "err", err)
-		q.add(id)
+		q.add(job)
 		return sources.Pause(ctx, staleAgain)
 	}
 	return fmt.Errorf("copy: %w", err)

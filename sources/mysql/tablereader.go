@@ -12,7 +12,8 @@ import (
 
 // copySettings are what a session that reads tables must not take from the server's configuration.
 var copySettings = []string{
-	"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", // under another, a consistent snapshot is none
+	// Under another isolation level, a consistent snapshot is none; a predicate may call anything.
+	"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
 	"SET autocommit = 1, sql_select_limit = 18446744073709551615, sql_big_selects = 1",
 	// Rows wait for the log, and the session for its next chunk; a table that is being altered is not waited for.
 	"SET wait_timeout = 28800, net_write_timeout = 600, lock_wait_timeout = 10",

@@ -542,6 +542,12 @@ func (g *tables) boundary(ctx context.Context, at *Position) (anew bool, err err
 		}
 		g.wait(t.Table)
 	}
+	for _, r := range g.w.Rereads() {
+		if !g.seen[r.Asked.Offset] {
+			g.seen[r.Asked.Offset] = true
+			g.queue.add(copyJob{table: r.Asked.Table, reread: r.Asked.Offset})
+		}
+	}
 	return anew, g.copyWhole(ctx, at)
 }
 

@@ -23,7 +23,7 @@ func keyless(t *schema.Table) bool { return len(t.KeyColumns()) == 0 }
 // wait adds a table to those that must be copied again.
 func (g *tables) wait(t *schema.Table) {
 	if !keyless(t) {
-		g.queue.add(t.ID)
+		g.queue.add(copyJob{table: t.ID})
 		return
 	}
 	if !slices.Contains(g.whole.waiting, t.ID) {

@@ -59,6 +59,8 @@ type chunkReader struct {
 	s      *Source
 	table  choice
 	passed *passed
+	// predicate, when set, chooses the rows.
+	predicate string
 	// held is called while a view is waited for, with what it waits for.
 	held func(what string)
 	c    *catalog // nil when there is no session at the moment
@@ -81,8 +83,10 @@ func (r *chunkReader) connect(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	r.c, err = r.s.openCatalog(ctx)
-	return err
+	if r.c, err = r.s.openCatalog(ctx); err != nil {
+		return err
+	}
+	return r.c.exec(ctx, "SET default_transaction_read_only = on") // a predicate may call anything
 }
 
 // Bound implements sources.ChunkReader.
@@ -95,9 +99,9 @@ func (r *chunkReader) Bound(ctx context.Context, t *schema.Table, after string, 
 	if err != nil {
 		return sources.Range{}, err
 	}
-	found, err := r.c.query(ctx, "SELECT "+names+" FROM "+r.table.only()+where+" ORDER BY "+names+" LIMIT 1 OFFSET "+strconv.Itoa(rows-1))
+	found, err := r.search(ctx, "SELECT "+names+" FROM "+r.table.only()+where+" ORDER BY "+names+" LIMIT 1 OFFSET "+strconv.Itoa(rows-1))
 	if err != nil {
-		return sources.Range{}, err
+		return sources.Range{}, r.blame(ctx, t, err)
 	}
 	if len(found) == 0 {
 		return sources.Range{After: after, Last: true}, nil
@@ -108,6 +112,14 @@ func (r *chunkReader) Bound(ctx context.Context, t *schema.Table, after string, 
 	}
 	upTo, err := writeCursor(values)
 	return sources.Range{After: after, UpTo: upTo}, err
+}
+
+// search looks for the end of a range. Rows that match a predicate may be far between, and take as long as they take.
+func (r *chunkReader) search(ctx context.Context, sql string) ([]row, error) {
+	if r.predicate == "" {
+		return r.c.query(ctx, sql)
+	}
+	return r.c.patient(ctx, sql)
 }
 
 func keyNames(t *schema.Table) string {
@@ -138,8 +150,10 @@ func (r *chunkReader) conditions(t *schema.Table, after, upTo string) (string, e
 		}
 		all = append(all, "("+keyNames(t)+") "+end.operator+" ("+strings.Join(values, ", ")+")")
 	}
-	if r.table.filter != "" {
-		all = append(all, "("+r.table.filter+")")
+	for _, filter := range []string{r.table.filter, r.predicate} {
+		if filter != "" {
+			all = append(all, "("+filter+")")
+		}
 	}
 	if len(all) == 0 {
 		return "", nil
@@ -303,7 +317,7 @@ func (r *chunkReader) read(ctx context.Context, ch *sources.Chunk, part sources.
 		err = in.finish()
 	}
 	if err != nil && !errors.Is(err, errFull) {
-		return sources.Place{}, err
+		return sources.Place{}, r.refused(err)
 	}
 	if ch.Len() > 0 {
 		r.width = float64(f.bytes) / float64(ch.Len())

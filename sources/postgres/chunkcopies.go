@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"cdc/changelog"
 	"cdc/schema"
 	"cdc/sources"
 )
@@ -42,10 +43,12 @@ type chunkCopies struct {
 	woken  chan struct{}
 }
 
-// wish is a table to be copied. anew says that what has been copied does not count.
+// wish is a table to be copied. anew says that what has been copied does not count; reread, when set, is the decision that asked for
+// some of its rows only.
 type wish struct {
-	oid  uint32
-	anew bool
+	oid    uint32
+	anew   bool
+	reread changelog.Offset
 }
 
 // errand is run by the goroutine that reads the stream, between two transactions, when the stream has come to the LSN.
@@ -71,7 +74,7 @@ func newChunkCopies(s *Source, g *logGuide, p *passed) *chunkCopies {
 // add has a table copied. It may be called by any goroutine.
 func (k *chunkCopies) add(t wish) {
 	k.mu.Lock()
-	i := slices.IndexFunc(k.wanted, func(o wish) bool { return o.oid == t.oid })
+	i := slices.IndexFunc(k.wanted, func(o wish) bool { return o.oid == t.oid && o.reread == t.reread })
 	if i < 0 {
 		k.wanted = append(k.wanted, t)
 	} else {
@@ -159,6 +162,9 @@ func (k *chunkCopies) copy(ctx context.Context, t wish) error {
 	defer k.passed.note(false)
 	defer k.s.report(func(p *sources.Progress) { p.Copy = nil })
 	one := &chunkCopy{chunkCopies: k, c: c, wish: t}
+	if t.reread != 0 {
+		return k.g.w.RunReread(ctx, t.reread, one.reread)
+	}
 	for pause, last := againPauseMin, ""; ; {
 		err := one.try(ctx)
 		if err == nil || !again(err) {
@@ -197,6 +203,9 @@ type chunkCopy struct {
 
 // try copies the table, or the rest of it, as the catalogue describes it.
 func (k *chunkCopy) try(ctx context.Context) error {
+	if err := k.s.publish(ctx, k.c, k.g.id.pubs, []uint32{k.oid}); err != nil {
+		return err
+	}
 	found, err := k.find(ctx)
 	if err != nil {
 		return err
@@ -211,7 +220,7 @@ func (k *chunkCopy) try(ctx context.Context) error {
 		return err
 	}
 	k.anew, k.cursor = false, b.cursor
-	k.startReport(found)
+	k.startReport(found.chosen.estimate)
 	if err := k.awaitOlder(ctx, b); err != nil {
 		return err
 	}
@@ -232,12 +241,8 @@ type found struct {
 	at      LSN
 }
 
-// find makes sure that the table is published, and describes it. The shape is read before the table: what happens in between shows
-// in the version, or in the shape later.
+// find describes the table. The shape is read before the table: what happens in between shows in the version, or in the shape later.
 func (k *chunkCopy) find(ctx context.Context) (*found, error) {
-	if err := k.s.publish(ctx, k.c, k.g.id.pubs, []uint32{k.oid}); err != nil {
-		return nil, err
-	}
 	shapes, err := k.c.readShapes(ctx, []uint32{k.oid}, k.g.id.pubs)
 	if err != nil {
 		return nil, err
@@ -273,24 +278,35 @@ func (k *chunkCopy) find(ctx context.Context) (*found, error) {
 // read copies what is left of the table.
 func (k *chunkCopy) read(ctx context.Context, found *found, begun begun) error {
 	k.s.log.Info("copying table in chunks", "table", found.name, "position", found.at.String(), "resumed", begun.cursor != "")
+	err := k.beside(ctx, func(ctx context.Context) error {
+		return k.copier(found, "").Copy(ctx, begun.version, begun.detail)
+	})
+	if err == nil {
+		k.s.log.Info("table is copied", "table", found.name)
+	}
+	return err
+}
+
+// copier reads the table, or those of its rows that match the predicate.
+func (k *chunkCopy) copier(found *found, predicate string) *sources.Copier {
+	return &sources.Copier{
+		Writer: k.g.w, Readers: k.s.o.CopyReaders, Rows: k.rows, Throttle: k.limit.WaitN, Appended: k.appended,
+		Open: func(context.Context) (sources.ChunkReader, error) {
+			return &chunkReader{s: k.s, table: *found.chosen, passed: k.passed, predicate: predicate, held: k.held}, nil
+		},
+	}
+}
+
+// beside runs f, and meanwhile forgets transactions that need not be kept in mind.
+func (k *chunkCopy) beside(ctx context.Context, f func(context.Context) error) error {
 	group, reading := errgroup.WithContext(ctx)
 	reading, done := context.WithCancel(reading)
 	group.Go(func() error { return k.forget(reading) })
 	group.Go(func() error {
 		defer done()
-		copier := &sources.Copier{
-			Writer: k.g.w, Readers: k.s.o.CopyReaders, Rows: k.rows, Throttle: k.limit.WaitN, Appended: k.appended,
-			Open: func(context.Context) (sources.ChunkReader, error) {
-				return &chunkReader{s: k.s, table: *found.chosen, passed: k.passed, held: k.held}, nil
-			},
-		}
-		return copier.Copy(reading, begun.version, begun.detail)
+		return f(reading)
 	})
-	err := group.Wait()
-	if err == nil {
-		k.s.log.Info("table is copied", "table", found.name)
-	}
-	return err
+	return group.Wait()
 }
 
 // forget drops from mind, now and then, the transactions that every later view shows.
@@ -310,8 +326,8 @@ func (k *chunkCopy) forget(ctx context.Context) error {
 	}
 }
 
-func (k *chunkCopy) startReport(f *found) {
-	progress := &sources.CopyProgress{Tables: 1, RowsEstimated: int64(f.chosen.estimate), Current: f.name}
+func (k *chunkCopy) startReport(rows float64) {
+	progress := &sources.CopyProgress{Tables: 1, RowsEstimated: int64(rows), Current: k.name}
 	k.s.report(func(p *sources.Progress) { p.Copy = progress })
 }
 

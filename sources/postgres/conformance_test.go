@@ -14,7 +14,7 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, sourcetest.Options{
-		Acks: true,
+		Acks: true, Keyless: []string{"ALTER TABLE keyless REPLICA IDENTITY FULL"},
 		Open: func(t *testing.T, _ bool) sourcetest.Driver {
 			d := &driver{rig: newRig(t), t: t}
 			var err error

@@ -246,6 +246,12 @@ func (g *logGuide) decisions() {
 			g.chunks.add(wish{oid: t.Table.SourceTable, anew: true})
 		}
 	}
+	for _, r := range g.w.Rereads() {
+		if t, ok := g.w.Log().Catalog().TableAt(r.Asked.Table, newest); ok && !g.copied[r.Asked.Offset] {
+			g.copied[r.Asked.Offset] = true
+			g.chunks.add(wish{oid: t.Table.SourceTable, reread: r.Asked.Offset})
+		}
+	}
 }
 
 // apply records what the watcher found.

@@ -30,7 +30,12 @@ func (k *chunkCopy) awaitOlder(ctx context.Context, b begun) error {
 	case b.cursor == "":
 		return k.awaitOpen(ctx)
 	}
-	xids, err := k.openInLog(ctx, b.version.ID)
+	return k.noteOpen(ctx, b.version.ID)
+}
+
+// noteOpen notes the transactions that the log holds changes of the table of, and that are open at the server.
+func (k *chunkCopy) noteOpen(ctx context.Context, t schema.TableID) error {
+	xids, err := k.openInLog(ctx, t)
 	k.passed.add(xids)
 	return err
 }

@@ -87,6 +87,14 @@ func (s *session) query(ctx context.Context, sql string, args ...string) ([]row,
 	return rowsOf(result), nil
 }
 
+// patient runs one statement that may take as long as it takes.
+func (s *session) patient(ctx context.Context, sql string) ([]row, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	result := s.conn.ExecParams(ctx, sql, nil, nil, nil, nil).Read()
+	return rowsOf(result), result.Err
+}
+
 // querySilence bounds a question about the catalogue: the stream stands while its goroutine asks, and would not notice a server that
 // is gone without a word.
 const querySilence = 30 * time.Second

@@ -24,6 +24,8 @@ type Options struct {
 	// TracksNewTables says that a table made while the source streams is captured from its first row on. Otherwise it is recorded
 	// as untracked until an operator asks for it.
 	TracksNewTables bool
+	// Keyless are statements that a table of the name keyless needs to be captured without a key.
+	Keyless []string
 }
 
 // Driver is a database of one test.
@@ -75,6 +77,8 @@ func Run(t *testing.T, o Options) {
 		{"TestG3 ended anywhere and started again", false, testRestarts},
 		{"TestG2G6 tables copied while they are written", false, testCopyAmongChanges},
 		{"TestG2 a table copied again while it is written", false, testRecopy},
+		{"TestG2G6 some rows read again while they are written", false, testReread},
+		{"rows that cannot be read again leave the rest alone", false, testRereadRefused},
 		{"an idle source ticks", false, testTicks},
 		{"TestG1 what is durable is acknowledged", false, testAcks},
 		{"current is where the source is", false, testCurrent},

@@ -38,10 +38,12 @@ type TagRequest struct {
 // ResolveRequest is an operator's decision about a source's stop.
 type ResolveRequest struct {
 	Source string `json:"source"`
-	// Action is "recopy" or "accept-gap".
+	// Action is "recopy", "accept-gap" or "reread".
 	Action string `json:"action"`
 	// Table limits it to one table, by its full name or a shorter one that is unique.
 	Table string `json:"table,omitempty"`
+	// Where is the predicate of rows to be read again, in the source's SQL.
+	Where string `json:"where,omitempty"`
 }
 
 // DropRequest ends a source.
@@ -112,9 +114,11 @@ type Source struct {
 	// Copying are tables of which the log holds a part, as their copy in chunks is not complete.
 	Copying   []string `json:"copying,omitempty"`
 	Untracked []string `json:"untracked,omitempty"`
-	Stops     []Stop   `json:"stops,omitempty"`
-	Error     string   `json:"error,omitempty"`
-	Copy      *Copy    `json:"copy,omitempty"`
+	// Rereads are those that are not over, and those that could not be completed until something else is decided about their table.
+	Rereads []Reread `json:"rereads,omitempty"`
+	Stops   []Stop   `json:"stops,omitempty"`
+	Error   string   `json:"error,omitempty"`
+	Copy    *Copy    `json:"copy,omitempty"`
 }
 
 // Stop is a named stop that nobody has decided about.
@@ -126,6 +130,18 @@ type Stop struct {
 	At     time.Time `json:"at,omitzero"`
 	// Offset is where the log records it, zero for a stop that could not be recorded in the log.
 	Offset changelog.Offset `json:"offset,omitempty"`
+}
+
+// Reread is a part of a table that was to be read again.
+type Reread struct {
+	Table string `json:"table"`
+	Where string `json:"where"`
+	// State is "waiting", "under way" or "ended".
+	State string `json:"state"`
+	// Detail is why it ended.
+	Detail string `json:"detail,omitempty"`
+	// Offset is that of the request.
+	Offset changelog.Offset `json:"offset"`
 }
 
 // Copy is how far a copy of tables is. Estimates come from the source's statistics.

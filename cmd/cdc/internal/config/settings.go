@@ -160,6 +160,12 @@ func sourceVariable(source, key string) string {
 	return "CDC_" + name + "_" + strings.ToUpper(key)
 }
 
+// Variable is the variable of a setting of one source or sink.
+func Variable(name, key string) string { return sourceVariable(name, key) }
+
+// KindName is what people call a kind of databases or sinks, as in Doc.Only.
+func KindName(kind string) string { return kindNames[kind] }
+
 // one makes a setter of the only value.
 func one[T any](set func(*T, string) error) func(*T, []string) error {
 	return func(t *T, values []string) error {
