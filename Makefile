@@ -27,7 +27,7 @@ RACE_TIMEOUT := 15m
 
 STEP := scripts/step.sh
 
-.PHONY: help setup build demo demo-kafka test unit unit-nocgo race e2e bench bench-compare fuzz lint fmt check generate
+.PHONY: help setup build demo demo-kafka test unit unit-nocgo race e2e readers bench bench-compare fuzz lint fmt check generate
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,11 @@ race: ## the log and the sources under the race detector
 e2e: ## the built binary against real servers
 	@$(STEP) 'end to end' env CDC_TEST_REQUIRE=1 \
 		go test -tags '$(E2E_TAGS)' -timeout $(E2E_TIMEOUT) ./e2e/...
+
+readers: setup ## other people's readers of our topics; the first time downloads 1 GB
+	@$(STEP) 'setup of the readers' scripts/setup-readers.sh
+	@$(STEP) 'readers' env CDC_TEST_REQUIRE=1 \
+		go test -tags '$(E2E_TAGS) readers' -timeout $(E2E_TIMEOUT) -run '^TestReader' -count 1 ./e2e
 
 bench: build ## benchmarks; BENCH=pattern narrows them
 	@$(STEP) 'micro benchmarks' go test -tags '$(TAGS)' -run '^$$' -bench '$(BENCH)' -benchmem ./...

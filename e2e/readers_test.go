@@ -38,17 +38,17 @@ type shop struct {
 	// run runs statements as the application. hex is the digits of a text's UTF-8 in capitals, in the database's SQL.
 	run func(ctx context.Context, statements string) error
 	hex string
-	// prefix is that of the topics.
-	prefix string
+	// settings of the sink are added to its URL, prefix is that of the topics.
+	settings, prefix string
 	// orders counts the numbers that were given to orders.
 	orders int
 }
 
 // onShops runs a test for shops whose topics are complete. Old rows are whole, as readers ask for that retract what they replace.
-func onShops(t *testing.T, test func(t *testing.T, s *shop)) {
+func onShops(t *testing.T, settings string, test func(t *testing.T, s *shop)) {
 	t.Run("postgres", func(t *testing.T) {
 		c := newRig(t, testservers.Shared(t))
-		s := &shop{capture: c.capture, prefix: c.source + ".public.", hex: "upper(encode(convert_to(%s, 'UTF8'), 'hex'))"}
+		s := &shop{capture: c.capture, settings: settings, prefix: c.source + ".public.", hex: "upper(encode(convert_to(%s, 'UTF8'), 'hex'))"}
 		s.run = func(ctx context.Context, statements string) error {
 			_, err := c.server.SQLAs(ctx, c.app, c.database, statements)
 			return err
@@ -60,7 +60,7 @@ func onShops(t *testing.T, test func(t *testing.T, s *shop)) {
 	})
 	t.Run("mysql", func(t *testing.T) {
 		c := newMySQLRig(t, testservers.SharedMySQL(t, testservers.FlavourMySQL))
-		s := &shop{capture: c.capture, prefix: c.source + "." + c.database + ".", hex: "hex(%s)"}
+		s := &shop{capture: c.capture, settings: settings, prefix: c.source + "." + c.database + ".", hex: "hex(%s)"}
 		s.run = func(ctx context.Context, statements string) error {
 			_, err := c.server.SQLAs(ctx, c.app, c.database, statements)
 			return err
@@ -88,7 +88,7 @@ func (s *shop) open() {
 func (s *shop) publish() {
 	s.t.Helper()
 	s.kafka = testservers.SharedKafka(s.t)
-	s.flags = []string{"--sink", "kafka://" + strings.Join(s.kafka.Addrs(), ",") + "?partitions=3"}
+	s.flags = []string{"--sink", "kafka://" + strings.Join(s.kafka.Addrs(), ",") + "?partitions=3" + s.settings}
 	s.change()
 	p := s.start()
 	s.change()
@@ -161,7 +161,9 @@ func (s *shop) ordersTable() map[string]string {
 	return s.rows("orders", "id", []string{"customer"}, []string{"note"})
 }
 
-func (s *shop) customersTable() map[string]string { return s.rows("customers", "id", nil, []string{"name"}) }
+func (s *shop) customersTable() map[string]string {
+	return s.rows("customers", "id", nil, []string{"name"})
+}
 
 // shopRow is a row of a topic: the numbers and then the texts in hexadecimal digits.
 func shopRow(t *testing.T, value []byte, numbers, texts []string) string {
@@ -193,7 +195,7 @@ func shopRow(t *testing.T, value []byte, numbers, texts []string) string {
 // Method: clients change two tables while the program copies them and streams their changes, and is killed. The lines of the
 // consumer, applied one by one, are then compared with the tables.
 func TestConsoleConsumerReadsTables(t *testing.T) {
-	onShops(t, func(t *testing.T, s *shop) {
+	onShops(t, "", func(t *testing.T, s *shop) {
 		orders := consume(t, s, "orders", []string{"id", "customer"}, []string{"note"})
 		if want := s.ordersTable(); !maps.Equal(orders, want) {
 			t.Errorf("orders differ from the table:\n%s", differences(orders, want))

@@ -33,9 +33,29 @@ func (k *Kafka) Command(ctx context.Context, tool KafkaTool, args ...string) (*e
 	if _, err := os.Stat(filepath.Join(inst.home, "lib", "kafka-tools-"+inst.version+".jar")); err != nil {
 		return nil, fmt.Errorf("find %s: %w", tool, ErrNoServer)
 	}
+	return inst.client(ctx, inst.classpath(), string(tool), args...), nil
+}
+
+// StreamsCommand prepares a program in one file of Java source, which Java
+// compiles as it starts, with Kafka Streams. It needs what 'make readers'
+// installs; without it the error is ErrNoServer.
+func (k *Kafka) StreamsCommand(ctx context.Context, source string, args ...string) (*exec.Cmd, error) {
+	streams, err := findJavaProgram("Kafka Streams", "kafka-streams", "")
+	if err != nil {
+		return nil, err
+	}
+	kafka, err := findKafka(streams.version) // whose jars are those that Streams asks for
+	if err != nil {
+		return nil, err
+	}
+	return kafka.client(ctx, streams.classpath()+string(filepath.ListSeparator)+kafka.classpath(), source, args...), nil
+}
+
+// client prepares a program that is no server.
+func (i javaInstall) client(ctx context.Context, classpath, program string, args ...string) *exec.Cmd {
 	const heapMB = 256
-	flags := append(inst.flags(heapMB, os.TempDir()), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", inst.classpath(), string(tool))
-	return exec.CommandContext(ctx, inst.java, append(flags, args...)...), nil
+	flags := append(i.flags(heapMB, os.TempDir()), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath, program)
+	return exec.CommandContext(ctx, i.java, append(flags, args...)...)
 }
 
 // Run runs a program of Kafka and returns what it prints.
