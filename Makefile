@@ -21,7 +21,7 @@ LDFLAGS := -X main.version=$(VERSION)
 FUZZTIME ?= 30s
 BENCH ?= .
 BENCHCOUNT ?= 10
-E2E_TIMEOUT := 25m
+E2E_TIMEOUT := 40m
 UNIT_TIMEOUT := 10m
 RACE_TIMEOUT := 15m
 
@@ -57,8 +57,8 @@ unit: ## unit tests with SQL; fuzz seeds run with them
 unit-nocgo: ## unit tests of the build without SQL
 	@$(STEP) 'unit tests without cgo' env CGO_ENABLED=0 go test -timeout $(UNIT_TIMEOUT) ./...
 
-race: ## the log and the sources under the race detector
-	@$(STEP) 'race detector' env CGO_ENABLED=1 go test -race -timeout $(RACE_TIMEOUT) ./changelog/... ./sources/...
+race: ## the log, the sources and the sinks under the race detector
+	@$(STEP) 'race detector' env CGO_ENABLED=1 go test -race -timeout $(RACE_TIMEOUT) ./changelog/... ./sources/... ./sinks/...
 
 e2e: ## the built binary against real servers
 	@$(STEP) 'end to end' env CDC_TEST_REQUIRE=1 \

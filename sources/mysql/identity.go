@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"cdc/changelog"
 	"cdc/sources"
@@ -34,17 +35,17 @@ func (s *Source) checkPosition(ctx context.Context, c *session, w *sources.Write
 	}
 	info := w.Source()
 	same := info.Find(factServer) == srv.identity
-	if err := s.checkNames(c, w, srv, at, same); err != nil {
+	if err := s.checkNames(ctx, c, w, srv, at, same); err != nil {
 		return err
 	}
 	return s.checkLast(ctx, c, w, srv, at, same)
 }
 
 // checkNames does so by the names of transactions, and by places.
-func (s *Source) checkNames(c *session, w *sources.Writer, srv server, at *Position, same bool) error {
+func (s *Source) checkNames(ctx context.Context, c *session, w *sources.Writer, srv server, at *Position, same bool) error {
 	switch at.Flavour {
 	case FlavourMySQL:
-		return s.checkGTIDs(c, w, at, same)
+		return s.checkGTIDs(ctx, c, w, at, same)
 	case FlavourMariaDB:
 		return s.checkMaria(c, w, at, same)
 	}
@@ -60,12 +61,8 @@ func (s *Source) stop(kind changelog.StopKind, at *Position, detail string) erro
 
 // checkGTIDs compares sets: the server must have executed all that the log has, and its binlog must hold all that the log has not. So
 // a replica may take the server's place.
-func (s *Source) checkGTIDs(c *session, w *sources.Writer, at *Position, same bool) error {
-	text, err := c.gtidExecuted()
-	if err != nil {
-		return err
-	}
-	executed, err := binlog.ParseGTIDSet(text)
+func (s *Source) checkGTIDs(ctx context.Context, c *session, w *sources.Writer, at *Position, same bool) error {
+	executed, err := s.executed(ctx, c, at.GTIDs)
 	if err != nil {
 		return err
 	}
@@ -76,7 +73,8 @@ func (s *Source) checkGTIDs(c *session, w *sources.Writer, at *Position, same bo
 		}
 		return s.stop(changelog.StopDiverged, at, detail+": its binlog was reset, or it was restored from a backup")
 	}
-	if text, err = c.gtidPurged(); err != nil {
+	text, err := c.gtidPurged()
+	if err != nil {
 		return err
 	}
 	purged, err := binlog.ParseGTIDSet(text)
@@ -87,6 +85,46 @@ func (s *Source) checkGTIDs(c *session, w *sources.Writer, at *Position, same bo
 		return s.stop(changelog.StopGap, at, fmt.Sprintf("the server's binlog does not hold %s any more, which the log lacks", lost))
 	}
 	return nil
+}
+
+const (
+	// committingPause is the pause between two looks at transactions that are being committed, committingMax how long they may take
+	// until the whole of the check begins anew.
+	committingPause = 20 * time.Millisecond
+	committingMax   = 10 * time.Second
+)
+
+// executed is what the server has executed. A server sends a transaction once it is in the binlog, and counts it as executed only when
+// its commit has ended: what the log holds of those that have an owner still is waited for.
+func (s *Source) executed(ctx context.Context, c *session, held *binlog.GTIDSet) (*binlog.GTIDSet, error) {
+	for began := time.Now(); ; {
+		// In this order: a transaction that has no owner any more is among those executed.
+		text, err := c.gtidOwned()
+		if err != nil {
+			return nil, err
+		}
+		owned, err := binlog.ParseGTIDSet(text)
+		if err != nil {
+			return nil, err
+		}
+		if text, err = c.gtidExecuted(); err != nil {
+			return nil, err
+		}
+		executed, err := binlog.ParseGTIDSet(text)
+		if err != nil {
+			return nil, err
+		}
+		missing := held.Minus(executed)
+		if missing.Minus(owned).Equal(missing) {
+			return executed, nil
+		}
+		if time.Since(began) > committingMax {
+			return nil, fmt.Errorf("the server is still committing %s", missing)
+		}
+		if err := sources.Pause(ctx, committingPause); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // checkMaria compares the last GTIDs of the domains. Their numbers start again when the binlog is reset, so on the same server the

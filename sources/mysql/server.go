@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -251,6 +252,14 @@ func (c *session) binlogStatus(maria bool) ([]text, error) {
 // gtidExecuted is what MySQL has committed, gtidPurged what of it the binlog does not have any more.
 func (c *session) gtidExecuted() (string, error) { return c.gtids("@@GLOBAL.gtid_executed") }
 func (c *session) gtidPurged() (string, error)   { return c.gtids("@@GLOBAL.gtid_purged") }
+
+// gtidOwned is what MySQL is committing. The server writes each with the number of the thread that owns it, as in uuid:5#12.
+func (c *session) gtidOwned() (string, error) {
+	text, err := c.gtids("@@GLOBAL.gtid_owned")
+	return owner.ReplaceAllString(text, ""), err
+}
+
+var owner = regexp.MustCompile(`#[0-9]+`)
 
 // gtidBinlogPos is the last GTID of each domain in MariaDB's binlog, gtidCurrentPos that of what it has applied, as a replica too.
 func (c *session) gtidBinlogPos() (string, error)  { return c.gtids("@@GLOBAL.gtid_binlog_pos") }

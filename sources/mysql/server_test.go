@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -85,4 +86,54 @@ func parsePos(t *testing.T, text string) *binlog.MariaPos {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// A transaction is in the binlog, and so perhaps in the log, before the server counts it as executed. It is waited for, and is no sign
+// of a server that has lost it.
+func TestG2TransactionsThatAreBeingCommittedAreWaitedFor(t *testing.T) {
+	m := testservers.SharedMySQL(t, testservers.FlavourMySQL)
+	db := m.Database(t)
+	c := sessionAt(t, m.DSN(m.Role(t, testservers.MySQLCaptureRole{Databases: []string{db}}), db))
+	const source = "00000000-1111-2222-3333-444444444444"
+	owners := make([]*testservers.MySQLSession, 2)
+	for i, gtid := range []string{source + ":20", source + ":10"} {
+		owner, err := m.Open(t.Context(), m.Superuser(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(owner.Close)
+		if _, err := owner.SQL(t.Context(), "SET GTID_NEXT = '"+gtid+"'"); err != nil {
+			t.Fatal(err)
+		}
+		owners[i] = owner
+	}
+	held, err := binlog.ParseGTIDSet(source + ":10:20")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := c.gtidOwned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owned, err := binlog.ParseGTIDSet(text); err != nil || !held.IsSubset(owned) {
+		t.Fatalf("owned are %q: %v", text, err)
+	}
+	for i, owner := range owners {
+		time.AfterFunc(time.Duration(i+1)*100*time.Millisecond, func() {
+			if _, err := owner.SQL(context.Background(), "COMMIT; SET GTID_NEXT = AUTOMATIC"); err != nil { // an empty transaction
+				t.Error(err)
+			}
+		})
+	}
+	executed, err := new(Source).executed(t.Context(), c, held)
+	if err != nil || !held.IsSubset(executed) {
+		t.Errorf("executed are %s: %v", executed, err)
+	}
+	lost, err := binlog.ParseGTIDSet(source + ":99")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if executed, err := new(Source).executed(t.Context(), c, lost); err != nil || lost.IsSubset(executed) {
+		t.Errorf("what nobody commits is executed: %s, %v", executed, err)
+	}
 }

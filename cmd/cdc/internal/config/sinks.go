@@ -212,7 +212,7 @@ func kafkaSettings() []setting[Sink] {
 		return setting[Sink]{key: key, kind: KindKafka, sample: sample, preset: preset, help: help, set: one(func(s *Sink, v string) error { return set(&s.Kafka, v) })}
 	}
 	return []setting[Sink]{
-		text("compression", "CODEC", "zstd", "Compression of batches: none, gzip, snappy, lz4 or zstd.", func(k *KafkaSettings, v string) error {
+		text("compression", "CODEC", "lz4", "Compression of batches: none, gzip, snappy, lz4 or zstd.", func(k *KafkaSettings, v string) error {
 			return choose(&k.Compression, v, "none", "gzip", "snappy", "lz4", "zstd")
 		}),
 		text("create_topics", "BOOL", "true", "Make topics that are missing.", func(k *KafkaSettings, v string) error {

@@ -44,7 +44,7 @@ func TestSinkOfAURL(t *testing.T) {
 	if got := strings.Join(k.URL.Brokers(), " "); k.Name != "orders" || got != "k1.example:9093 k2.example:9092" || k.URL.User() != "cdc" || k.Password != "secret-1" {
 		t.Errorf("%s %s %s", k.Name, got, k.URL.User())
 	}
-	if k.Messages.Format != envelope.DebeziumAvro || !k.Messages.NoTombstones || k.Kafka.Partitions != 6 || k.Kafka.Compression != "zstd" || len(k.Tables) != 2 {
+	if k.Messages.Format != envelope.DebeziumAvro || !k.Messages.NoTombstones || k.Kafka.Partitions != 6 || k.Kafka.Compression != "lz4" || len(k.Tables) != 2 {
 		t.Errorf("%+v", k)
 	}
 	f := cfg.Sinks[1]
