@@ -189,7 +189,7 @@ func (ch *Chunk) tryAppend(ctx context.Context, p Place) (done bool, err error) 
 	if c.again {
 		return true, errAgain
 	}
-	if ch.stale || !c.wanted() {
+	if ch.stale || c.outdated() { // a row of the older version would hide what its new columns have got since
 		return true, ErrStale
 	}
 	if !p.Reached() {

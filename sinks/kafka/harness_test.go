@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,6 +172,27 @@ func (h *history) check(t testing.TB, k *testservers.Kafka, topics ...string) {
 			}
 		}
 	}
+}
+
+// shown reports whether the topics show as many messages as there are.
+func (h *history) shown(t testing.TB, k *testservers.Kafka, topics ...string) bool {
+	t.Helper()
+	for _, topic := range topics {
+		records, err := k.ReadTopic(t.Context(), topic, testservers.KafkaReadCommitted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 0
+		for name, n := range h.counters {
+			if strings.HasPrefix(name, topic+"/") {
+				want += n
+			}
+		}
+		if len(records) < want {
+			return false
+		}
+	}
+	return true
 }
 
 // topicNames are names of topics that are nobody else's.

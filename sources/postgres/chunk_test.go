@@ -158,7 +158,12 @@ func (r *rig) churn(ctx context.Context, name string, seed uint64) error {
 			continue
 		}
 		sql = "BEGIN; " + fmt.Sprintf(sql, name, id, other) + "; " + fmt.Sprintf(`UPDATE %s SET v = v - 1 WHERE id = %d`, name, other) + "; COMMIT"
-		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil && ctx.Err() == nil {
+		_, err := conn.Exec(ctx, sql).ReadAll()
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && (refused.Code == "23505" || refused.Code == "40P01") { // the two were in each other's way
+			_, err = conn.Exec(ctx, "ROLLBACK").ReadAll()
+		}
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
