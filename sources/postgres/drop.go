@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"cdc/sources"
 )
@@ -16,7 +15,7 @@ func (s *Source) Drop(ctx context.Context) (dropped []string, err error) {
 		return nil, err
 	}
 	defer c.close()
-	slot, ok, err := s.releasedSlot(ctx, c)
+	slot, ok, err := c.readSlot(ctx, s.slot())
 	switch {
 	case err != nil:
 		return nil, err
@@ -50,23 +49,4 @@ func (s *Source) Drop(ctx context.Context) (dropped []string, err error) {
 		dropped = append(dropped, "publication "+name)
 	}
 	return dropped, nil
-}
-
-const (
-	// releaseTime is how long a server may take to notice that the connection is gone which read the slot.
-	releaseTime  = 2 * time.Second
-	releasePause = 50 * time.Millisecond
-)
-
-// releasedSlot is the slot once nobody reads it, or as it is when somebody goes on reading it.
-func (s *Source) releasedSlot(ctx context.Context, c *catalog) (slot slotState, ok bool, err error) {
-	for began := time.Now(); ; {
-		slot, ok, err = c.readSlot(ctx, s.slot())
-		if err != nil || !ok || slot.activePID == 0 || time.Since(began) > releaseTime {
-			return slot, ok, err
-		}
-		if err := sources.Pause(ctx, releasePause); err != nil {
-			return slot, ok, err
-		}
-	}
 }

@@ -96,6 +96,9 @@ func TestDropRemovesWhatWasMade(t *testing.T) {
 		t.Fatal("a slot in use was dropped")
 	}
 	r.halt()
+	r.eventually("the server to notice that nobody reads the slot", func() bool {
+		return r.sql(`SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND active`) == "0"
+	})
 	dropped, err := r.src.Drop(t.Context())
 	if err != nil || len(dropped) != 3 {
 		t.Fatalf("dropped %q, %v", dropped, err)
