@@ -91,14 +91,16 @@ func TestDropRemovesWhatWasMade(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, `CREATE TABLE t (id int PRIMARY KEY)`, `CREATE TABLE j (v text)`)
 	r.o.AppendOnly = []string{"j"}
+	read := func() string {
+		return r.sql(`SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND active`)
+	}
 	r.run()
+	r.eventually("the slot to be read", func() bool { return read() == "1" })
 	if _, err := r.src.Drop(t.Context()); err == nil {
 		t.Fatal("a slot in use was dropped")
 	}
 	r.halt()
-	r.eventually("the server to notice that nobody reads the slot", func() bool {
-		return r.sql(`SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND active`) == "0"
-	})
+	r.eventually("the server to notice that nobody reads the slot", func() bool { return read() == "0" })
 	dropped, err := r.src.Drop(t.Context())
 	if err != nil || len(dropped) != 3 {
 		t.Fatalf("dropped %q, %v", dropped, err)
