@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"cdc/changelog"
 	"cdc/schema"
@@ -97,7 +98,7 @@ func (r *chunkReader) blame(t *schema.Table, err error) error {
 		return &sources.NoRereadError{Why: "the order of the table's key has changed since the rows began to be read; ask again"}
 	case code == 0:
 		return err
-	case slices.Contains(passingErrors, code):
+	case slices.Contains(passingErrors, code), code == errNoSuchTable && strings.Contains(err.Error(), "'"+t.Schema+"."+t.Name+"'"):
 		return fmt.Errorf("%w: %w", sources.ErrStale, err)
 	}
 	if _, changed := r.readerOf(t); changed != nil {

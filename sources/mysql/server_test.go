@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -118,14 +119,17 @@ func TestG2TransactionsThatAreBeingCommittedAreWaitedFor(t *testing.T) {
 	if owned, err := binlog.ParseGTIDSet(text); err != nil || !held.IsSubset(owned) {
 		t.Fatalf("owned are %q: %v", text, err)
 	}
+	var commits sync.WaitGroup
 	for i, owner := range owners {
-		time.AfterFunc(time.Duration(i+1)*100*time.Millisecond, func() {
+		commits.Go(func() {
+			<-time.After(time.Duration(i+1) * 100 * time.Millisecond)
 			if _, err := owner.SQL(context.Background(), "COMMIT; SET GTID_NEXT = AUTOMATIC"); err != nil { // an empty transaction
 				t.Error(err)
 			}
 		})
 	}
 	executed, err := new(Source).executed(t.Context(), c, held)
+	commits.Wait()
 	if err != nil || !held.IsSubset(executed) {
 		t.Errorf("executed are %s: %v", executed, err)
 	}
