@@ -179,8 +179,11 @@ func (ch *Chunk) Append(ctx context.Context, p Place) error {
 // tryAppend appends between two transactions, if the stream has come far enough.
 func (ch *Chunk) tryAppend(ctx context.Context, p Place) (done bool, err error) {
 	w, c := ch.copy.w, ch.copy
-	w.turn.Lock()
-	defer w.turn.Unlock()
+	// The open transaction has the turn. When the stream has ended within it, it is given up only after the copies have ended.
+	if err := w.turn.takeWithin(ctx); err != nil {
+		return false, err
+	}
+	defer w.turn.give()
 	if all := w.copies.Load(); all == nil || all.byTable[ch.Table.ID] != c {
 		return false, nil
 	}

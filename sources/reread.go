@@ -77,8 +77,10 @@ func (c *Copier) Reread(ctx context.Context, r changelog.RereadRecord) error {
 // rereadTable begins a reread, or takes it up where the log has it. There is nothing to read when the whole table has been copied since
 // it was asked for: then the reread is complete, and there is no TableCopy.
 func (w *Writer) rereadTable(ctx context.Context, r changelog.RereadRecord) (*TableCopy, string, error) {
-	w.turn.Lock()
-	defer w.turn.Unlock()
+	if err := w.turn.takeWithin(ctx); err != nil {
+		return nil, "", err
+	}
+	defer w.turn.give()
 	at, err := w.Rereadable(r)
 	if err != nil {
 		return nil, "", err
@@ -131,8 +133,10 @@ func sameColumn(a, b schema.Column) bool { return a.ID == b.ID && a.SQLType == b
 
 // endReread records that a reread cannot be completed, and why.
 func (w *Writer) endReread(ctx context.Context, r changelog.RereadRecord, why *NoRereadError) error {
-	w.turn.Lock()
-	defer w.turn.Unlock()
+	if err := w.turn.takeWithin(ctx); err != nil {
+		return err
+	}
+	defer w.turn.give()
 	return w.recordReread(ctx, changelog.Reread{
 		Table: r.Asked.Table, Asked: r.Asked.Offset, Stage: changelog.RereadEnded, Detail: why.Why,
 	})

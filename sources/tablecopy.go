@@ -71,8 +71,10 @@ func (w *Writer) CopyTable(ctx context.Context, t *schema.Table, detail string) 
 	if len(t.KeyColumns()) == 0 {
 		return nil, "", fmt.Errorf("copy table %s in chunks: it has no key", t.FullName())
 	}
-	w.turn.Lock()
-	defer w.turn.Unlock()
+	if err := w.turn.takeWithin(ctx); err != nil {
+		return nil, "", err
+	}
+	defer w.turn.give()
 	if w.log.Catalog().Version(t.Version) != t {
 		t = w.log.Catalog().Register(w.info.Epoch, t)
 	}

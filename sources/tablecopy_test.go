@@ -478,10 +478,59 @@ func TestG5EmptyTransactionLeavesAChunkAlone(t *testing.T) {
 	}
 	defer log.Close()
 	w := NewWriter(WriterOptions{Log: log, Source: changelog.SourceInfo{Name: "test"}})
-	w.turn.Lock() // as a chunk does
-	defer w.turn.Unlock()
+	w.turn.take() // as a chunk does
+	defer w.turn.give()
 	w.unit.Message([]byte("of the chunk"), nil)
 	if n, err := w.Commit(t.Context(), Commit{Position: numbered(1), XID: 1, Time: 1}); n != 0 || err != nil || w.unit.IsEmpty() {
 		t.Fatalf("commit gave offset %d, %v, the chunk is empty: %t", n, err, w.unit.IsEmpty())
+	}
+}
+
+// A stream that fails within a transaction keeps the turn until everybody beside it has ended: whoever waits for the turn must not
+// wait beyond that.
+func TestG8ChunkDoesNotWaitForATransactionThatNeverEnds(t *testing.T) {
+	log, err := disklog.Open("data", disklog.Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	w := NewWriter(WriterOptions{Log: log, Source: changelog.SourceInfo{Name: "test"}})
+	w.open() // the transaction
+	ended := errors.New("the stream has ended")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	waits := map[string]func() error{
+		"a chunk": func() error {
+			_, err := (&Chunk{copy: &TableCopy{w: w}}).tryAppend(ctx, Place{})
+			return err
+		},
+		"a copy": func() error {
+			table := &schema.Table{Source: "test", Schema: "s", Name: "t", Columns: []schema.Column{{ID: 1, Name: "id", Kind: schema.Int32, Key: 1}}}
+			if err := table.Prepare(); err != nil {
+				return err
+			}
+			_, _, err := w.CopyTable(ctx, table, "")
+			return err
+		},
+		"a reread": func() error {
+			_, _, err := w.rereadTable(ctx, changelog.RereadRecord{})
+			return err
+		},
+		"the end of a reread": func() error { return w.endReread(ctx, changelog.RereadRecord{}, &NoRereadError{}) },
+	}
+	results := make(chan error, len(waits))
+	for name, wait := range waits {
+		go func() {
+			if err := wait(); !errors.Is(err, ended) {
+				results <- fmt.Errorf("%s: %w", name, err)
+				return
+			}
+			results <- nil
+		}()
+	}
+	cancel(ended)
+	for range waits {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -40,7 +40,7 @@ type Writer struct {
 
 	// turn is held by whoever builds a unit: the open transaction, from its first record to its end, or a chunk of a copy, which
 	// other goroutines append between transactions. holding says that the open transaction has it.
-	turn    sync.Mutex
+	turn    turn
 	holding bool
 	// copies are the tables that are being copied in chunks; nil when there are none.
 	copies atomic.Pointer[copies]
@@ -63,7 +63,7 @@ type WriterOptions struct {
 
 // NewWriter makes a Writer for one source.
 func NewWriter(o WriterOptions) *Writer {
-	w := &Writer{log: o.Log, state: o.State, info: o.Source, maxSkew: o.MaxClockSkew, appended: o.Appended}
+	w := &Writer{turn: newTurn(), log: o.Log, state: o.State, info: o.Source, maxSkew: o.MaxClockSkew, appended: o.Appended}
 	if w.maxSkew == 0 {
 		w.maxSkew = DefaultMaxClockSkew
 	}
@@ -81,7 +81,7 @@ func NewWriter(o WriterOptions) *Writer {
 // open takes the turn for the open transaction, which keeps it until Commit or Abort.
 func (w *Writer) open() {
 	if !w.holding {
-		w.turn.Lock()
+		w.turn.take()
 		w.holding = true
 	}
 }
@@ -90,7 +90,7 @@ func (w *Writer) open() {
 func (w *Writer) close() {
 	if w.holding {
 		w.holding = false
-		w.turn.Unlock()
+		w.turn.give()
 	}
 }
 

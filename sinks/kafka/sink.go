@@ -17,7 +17,7 @@ type Sink struct {
 	counts     counts
 	limits     map[string]int
 
-	mu      sync.Mutex // guards the fields below; only Open and Close, which one goroutine calls, change session
+	mu      sync.Mutex // guards the fields below
 	session *session
 	last    sinks.Checkpoint // of the session before
 }
@@ -77,7 +77,7 @@ func (k *Sink) Open(ctx context.Context, saved sinks.Checkpoint) (changelog.Offs
 
 // Write publishes a unit. What it has taken is sent at once; batches form while others are on their way.
 func (k *Sink) Write(ctx context.Context, u *changelog.Unit) error {
-	s := k.session
+	s := k.current()
 	if s == nil {
 		return errClosed
 	}
@@ -89,10 +89,18 @@ func (k *Sink) Write(ctx context.Context, u *changelog.Unit) error {
 
 // Flush waits until all that was written has arrived.
 func (k *Sink) Flush(ctx context.Context) error {
-	if k.session == nil {
+	s := k.current()
+	if s == nil {
 		return nil
 	}
-	return k.session.flush(ctx)
+	return s.flush(ctx)
+}
+
+// current is the session, nil when there is none.
+func (k *Sink) current() *session {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.session
 }
 
 // Arrived is a checkpoint of what all partitions have taken.

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"cdc/changelog"
+	"cdc/sources"
 )
 
 // Goal: a table that is copied in chunks while it changes, is altered, or the capture is cut off, is in the end what the source has,
@@ -166,9 +167,13 @@ func (r *rig) churn(ctx context.Context, name string, seed uint64) error {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
+		_ = sources.Pause(ctx, churnPause)
 	}
 	return nil
 }
+
+// churnPause leaves a capture under the race detector the time to keep up.
+const churnPause = 2 * time.Millisecond
 
 // busily runs f while the table changes.
 func (r *rig) busily(name string, f func()) {

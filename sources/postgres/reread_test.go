@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,15 +129,15 @@ func (r *rig) lose(name string, ids ...int64) {
 func TestG8RereadKilledAtEveryChunkGoesOn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, `CREATE TABLE t (id int PRIMARY KEY, v int, big text)`, `INSERT INTO t SELECT n, n, 'x' FROM generate_series(1, 3000) n`)
-	killing := false
+	var killing atomic.Bool
 	r.chunks(100, func(int) {
-		if killing {
+		if killing.Load() {
 			r.stop()
 		}
 	})
 	r.run()
 	reread := r.reread("t", "id % 2 = 0 AND big = 'x'")
-	killing = true
+	killing.Store(true)
 	runs := 1
 	for ; ; runs++ {
 		_ = r.stopError()
@@ -149,7 +150,7 @@ func TestG8RereadKilledAtEveryChunkGoesOn(t *testing.T) {
 		r.sql(fmt.Sprintf(`UPDATE t SET v = -v WHERE id %% 7 = %d; UPDATE t SET big = 'y' WHERE id > 2000 AND id %% 10 = 4; DELETE FROM t WHERE id %% 100 = %d`, runs%7, runs))
 		r.start()
 	}
-	killing = false
+	killing.Store(false)
 	r.run()
 	if r := reread(); r.Last.Stage != changelog.RereadComplete {
 		t.Fatalf("%+v", r)
