@@ -2,6 +2,7 @@ package changelog
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"cdc/schema"
@@ -138,6 +139,13 @@ func (c *Catalog) Version(id schema.VersionID) *schema.Table {
 		return nil
 	}
 	return c.versions[id]
+}
+
+// Versions are all registered table versions, by number.
+func (c *Catalog) Versions() []*schema.Table {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.DeleteFunc(slices.Clone(c.versions), func(t *schema.Table) bool { return t == nil })
 }
 
 // Register gives t its table and version numbers and returns the registered version, which is an earlier one when nothing has

@@ -26,7 +26,6 @@ const (
 	exitInUse       = 8
 	exitLog         = 9
 	exitDisk        = 10
-	exitBuild       = 11
 )
 
 // screenLines is what one screen holds.
@@ -183,7 +182,6 @@ func TestBadConfigurationNamesPlaceAndNearestKey(t *testing.T) {
 	c.runWith().refuses(t, exitUsage, "nothing to capture", "cdc run postgres://")
 	c.runWith("mysql://root@127.0.0.1/x", "--slot", "s").refuses(t, exitUsage, "--slot", "PostgreSQL")
 	c.runWith("mysql://root@127.0.0.1").refuses(t, exitUsage, "names no database", "--name")
-	c.runWith(c.dsn(), "--sink", "kafka://127.0.0.1:9092").refuses(t, exitBuild, "not in this build")
 	c.cdc("tables").refuses(t, exitUsage, "no log", "cdc run")
 	c.leavesNothing()
 	c.thenWorks()

@@ -185,7 +185,7 @@ func TestVersionsKeepTheNumbersOfColumns(t *testing.T) {
 		first := r.version("t")
 		r.sql("ALTER TABLE t ADD COLUMN z INT FIRST, DROP COLUMN b, ADD COLUMN y TEXT")
 		info := r.info("t")
-		second, err := info.version("shop", 1, first)
+		second, err := info.version("shop", 1, first, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -284,3 +284,25 @@ func TestRenamedIntoAndOutOfThePatterns(t *testing.T) {
 		r.same("k_a", "k_b")
 	})
 }
+
+// A column that is made after the newest one was dropped is another one: rows from before have its default and not the values of the
+// one that is gone. So it is after a restart as well.
+func TestColumnMadeAfterTheLastWasDroppedIsAnother(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		r.sql("CREATE TABLE t (id int PRIMARY KEY, a int)", "INSERT INTO t VALUES (1, 1)")
+		r.Run()
+		r.sql("ALTER TABLE t ADD b int NOT NULL DEFAULT 5", "INSERT INTO t VALUES (2, 2, 5)")
+		r.Sync()
+		r.sql("ALTER TABLE t DROP b", "INSERT INTO t VALUES (3, 3)")
+		r.Sync()
+		r.sql("ALTER TABLE t ADD c int DEFAULT 7", "INSERT INTO t VALUES (4, 4, 8)")
+		r.Sync()
+		r.same("t")
+		r.sql("ALTER TABLE t DROP c", "INSERT INTO t VALUES (5, 5)")
+		r.Sync()
+		r.Restart()
+		r.sql("ALTER TABLE t ADD d int DEFAULT 9", "INSERT INTO t VALUES (6, 6, 6)")
+		r.Sync()
+		r.same("t")
+	})
+}

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -101,17 +102,29 @@ func (d *description) readForeignKeys(where string) error {
 	if v, err := parseVersion(d.conn.GetServerVersion()); err == nil && !d.maria && v >= cascadesLogged {
 		return nil
 	}
-	const silent = "('CASCADE', 'SET NULL', 'SET DEFAULT')"
-	where = strings.Replace(where, "TABLE_SCHEMA", "CONSTRAINT_SCHEMA", 1)
-	rows, err := d.query("SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE " + where +
-		" AND (DELETE_RULE IN " + silent + " OR UPDATE_RULE IN " + silent + ")")
+	rows, err := d.query("SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE " + where + " AND REFERENCED_TABLE_NAME IS NOT NULL")
+	if err != nil {
+		return err
+	}
 	for _, r := range rows {
-		if t := d.place[d.fold(r[0].s)]; t != nil {
-			t.cascade = r[1].s
+		t := d.place[d.fold(r[1].s)]
+		if t == nil {
+			continue
+		}
+		// The catalogue tells the rules of a foreign key only to who may write to the table.
+		made, err := d.query("SHOW CREATE TABLE " + quoteName(r[0].s) + "." + quoteName(r[1].s))
+		if err != nil {
+			return err
+		}
+		if found := silentKey.FindStringSubmatch(made[0][1].s); found != nil {
+			t.cascade = found[1]
 		}
 	}
-	return err
+	return nil
 }
+
+// silentKey is a foreign key, as SHOW CREATE TABLE writes it, that changes rows.
+var silentKey = regexp.MustCompile("(?m)^ *CONSTRAINT `(.+)` FOREIGN KEY .* ON (?:DELETE|UPDATE) (?:CASCADE|SET NULL|SET DEFAULT)")
 
 // readDocuments are the columns that MariaDB has from a declaration as JSON: texts with a check of their own.
 func (d *description) readDocuments(where string) (map[string]bool, error) {

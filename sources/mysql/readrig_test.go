@@ -79,7 +79,7 @@ func (r *readRig) info(name string) tableInfo {
 func (r *readRig) version(name string) *schema.Table {
 	r.Helper()
 	info := r.info(name)
-	v, err := info.version("shop", 1, nil)
+	v, err := info.version("shop", 1, nil, 0)
 	if err != nil {
 		r.Fatal(err)
 	}

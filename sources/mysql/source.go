@@ -224,8 +224,13 @@ func (s *Source) begin(ctx context.Context, c *session, w *sources.Writer, srv s
 		return err
 	}
 	var versions []*schema.Table
+	columns := lastColumns(w.Log().Catalog())
 	for i := range found {
-		v, err := found[i].version(s.o.Name, uint32(i+1), s.earlier(w, &found[i]))
+		before, last := s.earlier(w, &found[i]), uint32(0)
+		if before != nil {
+			last = columns[before.ID]
+		}
+		v, err := found[i].version(s.o.Name, uint32(i+1), before, last)
 		if err != nil {
 			return &sources.Unfit{Detail: err.Error(), Remedy: "leave the table out: --tables '!" + found[i].schema + "." + found[i].name + "'"}
 		}

@@ -66,7 +66,7 @@ func (g *freeGuide) resolve(_ context.Context, d *described) (*relation, error) 
 		g.numbers[name] = uint32(len(g.numbers) + 1)
 	}
 	info := tableInfo{schema: d.schema, name: d.name, columns: columns}
-	t, err := info.version("shop", g.numbers[name], nil)
+	t, err := info.version("shop", g.numbers[name], nil, 0)
 	if err != nil {
 		return &relation{}, nil
 	}

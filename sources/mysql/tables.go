@@ -39,6 +39,8 @@ type tracked struct {
 	// columns are those of the catalogue, for servers that leave their names out of the binlog.
 	columns []value.Column
 	number  uint32
+	// lastColumn is the highest id that a column of any version has.
+	lastColumn uint32
 	// altered says that statements have altered the table since the newest version was described, and renamed the columns that each of
 	// them gave other names, in order. The next TABLE_MAP tells what has become of the table: the catalogue may be ahead of the stream.
 	altered bool
@@ -50,10 +52,11 @@ type tracked struct {
 // load takes the tables from the log.
 func (g *tables) load() {
 	g.known, g.seen = map[tableName]*tracked{}, map[changelog.Offset]bool{}
+	columns := lastColumns(g.w.Log().Catalog())
 	for _, t := range g.logged() {
 		g.last = max(g.last, t.Table.SourceTable)
 		if captured(t.State.State) {
-			g.known[nameOf(t.Table)] = &tracked{table: t.Table, number: t.Table.SourceTable}
+			g.known[nameOf(t.Table)] = &tracked{table: t.Table, number: t.Table.SourceTable, lastColumn: columns[t.Table.ID]}
 		}
 	}
 }
@@ -190,10 +193,11 @@ func (g *tables) version(info *tableInfo, tr *tracked, renamed [][]binlog.Column
 			before = renameColumns(before, statement)
 		}
 	}
-	next, err := info.version(g.s.o.Name, tr.number, before)
+	next, err := info.version(g.s.o.Name, tr.number, before, tr.lastColumn)
 	if err != nil {
 		return nil, err
 	}
+	tr.lastColumn = max(tr.lastColumn, lastColumn(next))
 	if before == nil {
 		return next, nil
 	}
@@ -538,7 +542,7 @@ func (g *tables) boundary(ctx context.Context, at *Position) (anew bool, err err
 			continue
 		}
 		if name := nameOf(t.Table); g.known[name] == nil {
-			g.known[name], anew = &tracked{table: t.Table, number: t.Table.SourceTable}, true
+			g.known[name], anew = &tracked{table: t.Table, number: t.Table.SourceTable, lastColumn: lastColumns(g.w.Log().Catalog())[t.Table.ID]}, true
 		}
 		g.wait(t.Table)
 	}
@@ -567,7 +571,7 @@ func (g *tables) noteLate(ctx context.Context, found []tableInfo) error {
 			continue
 		}
 		g.last++
-		made, err := info.version(g.s.o.Name, g.last, nil)
+		made, err := info.version(g.s.o.Name, g.last, nil, 0)
 		if err != nil {
 			return err
 		}

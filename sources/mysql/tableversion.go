@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"slices"
 
+	"cdc/changelog"
 	"cdc/schema"
 	"cdc/sources/mysql/value"
 )
 
 // version makes the table version that the columns describe. number is the source's of the table. Columns that the previous version
-// has by the same name keep their ids.
-func (t *tableInfo) version(source string, number uint32, previous *schema.Table) (*schema.Table, error) {
+// has by the same name keep their ids; others get ids above last, as no column may get one that another had: rows of an earlier version
+// would show its values.
+func (t *tableInfo) version(source string, number uint32, previous *schema.Table, last uint32) (*schema.Table, error) {
 	if t.err != nil {
 		return nil, fmt.Errorf("describe table %s: %w", t.quoted(), t.err)
 	}
@@ -23,7 +25,7 @@ func (t *tableInfo) version(source string, number uint32, previous *schema.Table
 	default:
 		next.Identity = schema.IdentityUniq
 	}
-	last := lastColumn(previous)
+	last = max(last, lastColumn(previous))
 	for i := range t.columns {
 		id := uint32(0)
 		if previous != nil {
@@ -55,6 +57,15 @@ func lastColumn(t *schema.Table) uint32 {
 		for i := range t.Columns {
 			last = max(last, t.Columns[i].ID)
 		}
+	}
+	return last
+}
+
+// lastColumns are the highest ids that columns of each table's versions have, all versions that the log knows.
+func lastColumns(c *changelog.Catalog) map[schema.TableID]uint32 {
+	last := map[schema.TableID]uint32{}
+	for _, t := range c.Versions() {
+		last[t.ID] = max(last[t.ID], lastColumn(t))
 	}
 	return last
 }

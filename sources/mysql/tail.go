@@ -59,7 +59,7 @@ func (g *tailGuide) resolve(_ context.Context, d *described) (*relation, error) 
 	} else if ok && sameWire(found.columns, columns) {
 		info = found
 	}
-	t, err := info.version(g.s.o.Name, uint32(len(g.known)+1), nil)
+	t, err := info.version(g.s.o.Name, uint32(len(g.known)+1), nil, 0)
 	if err != nil {
 		return nil, err
 	}
