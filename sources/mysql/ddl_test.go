@@ -304,5 +304,14 @@ func TestColumnMadeAfterTheLastWasDroppedIsAnother(t *testing.T) {
 		r.sql("ALTER TABLE t ADD d int DEFAULT 9", "INSERT INTO t VALUES (6, 6, 6)")
 		r.Sync()
 		r.same("t")
+		names := map[uint32]string{}
+		for _, version := range r.Log.Catalog().Versions() {
+			for _, c := range version.Columns {
+				if other := names[c.ID]; other != "" && other != c.Name {
+					t.Errorf("columns %s and %s have the number %d", other, c.Name, c.ID)
+				}
+				names[c.ID] = c.Name
+			}
+		}
 	})
 }
