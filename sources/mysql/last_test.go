@@ -181,16 +181,22 @@ func (r *rig) checkReplica(replica *testservers.MySQL, kind string) {
 	}
 }
 
-// history resets the binlog and begins it with statements of which each has as many bytes, whatever the digit is. A moment of the clock
-// by which MariaDB tells transactions apart lies before it.
+// history resets the binlog and begins it with statements of which each has as many bytes, whatever the digit is. Another second
+// than that of all before begins first.
 func (r *rig) history(digit string) {
 	r.Helper()
-	since := r.open.ask("SELECT UNIX_TIMESTAMP()")
-	r.Eventually("another second", func() bool { return r.open.ask("SELECT UNIX_TIMESTAMP()") != since })
+	r.anotherSecond()
 	if err := r.m.ResetBinlog(r.Context()); err != nil {
 		r.Fatal(err)
 	}
 	r.sql("DROP TABLE t", "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1"+digit+")")
+}
+
+// anotherSecond waits until the server's clock shows another second: MariaDB's stamps have no finer one.
+func (r *rig) anotherSecond() {
+	r.Helper()
+	since := r.open.ask("SELECT UNIX_TIMESTAMP()")
+	r.Eventually("another second", func() bool { return r.open.ask("SELECT UNIX_TIMESTAMP()") != since })
 }
 
 // After a reset, the same names stand at the same places for other transactions.
@@ -266,6 +272,7 @@ func TestG2StrangerWithTheNumberOfOursIsDiverged(t *testing.T) {
 	r.Sync()
 	at := r.position()
 	r.Halt()
+	r.anotherSecond()
 	o.Name = "stranger"
 	other := newRig(t, testservers.StartMySQLFor(t, o), "CREATE TABLE t (id int PRIMARY KEY)")
 	for i := range 30 {
