@@ -20,6 +20,18 @@ func (a *Avro) Reset(dst []byte) { a.dst = dst }
 // Encoded is what has been written since Reset, with what dst held; shared until the next call of Reset.
 func (a *Avro) Encoded() []byte { return a.dst }
 
+// Mark is as Serializer's.
+func (a *Avro) Mark() int { return len(a.dst) }
+
+// Since is as Serializer's.
+func (a *Avro) Since(mark int) []byte { return a.dst[mark:] }
+
+// ResumeStruct is as Serializer's.
+func (a *Avro) ResumeStruct(s *Schema, _ int, b []byte) {
+	a.BeginStruct(s)
+	a.dst = append(a.dst, b...)
+}
+
 // Null writes the branch of null.
 func (a *Avro) Null(s *Schema) {
 	if !s.Optional {

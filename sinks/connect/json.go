@@ -52,6 +52,19 @@ func (j *JSON) End() ([]byte, error) {
 	return j.buf, nil
 }
 
+// Mark implements Serializer.
+func (j *JSON) Mark() int { return len(j.buf) }
+
+// Since implements Serializer.
+func (j *JSON) Since(mark int) []byte { return j.buf[mark:] }
+
+// ResumeStruct implements Serializer.
+func (j *JSON) ResumeStruct(s *Schema, fields int, b []byte) {
+	j.BeginStruct(s)
+	j.buf = append(j.buf, b...)
+	j.stack[len(j.stack)-1].count = fields
+}
+
 // schema is the schema as JSON.
 func (j *JSON) schema(s *Schema) []byte {
 	text, ok := j.schemas[s]

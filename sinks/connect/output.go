@@ -42,4 +42,11 @@ type Serializer interface {
 	Begin(ctx context.Context, dst []byte, topic string, part Part, s *Schema) error
 	// End returns dst with what has been appended.
 	End() ([]byte, error)
+
+	// Mark is the place of the next byte, for Since: what has been written from a mark on. It is shared until the next call.
+	Mark() int
+	Since(mark int) []byte
+	// ResumeStruct begins a struct whose first fields have been written before: the bytes are what Since returned for as many first
+	// fields of a struct of the schema, marked right behind its BeginStruct.
+	ResumeStruct(s *Schema, fields int, b []byte)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"slices"
 	"strings"
 	"testing"
 
@@ -224,10 +225,12 @@ const (
 )
 
 // raw is a unit of the changes that lines tell.
-func (r *rig) raw(lines ...string) []byte {
+func (r *rig) raw(lines ...string) []byte { return r.rawOf(changelog.UnitTx, lines...) }
+
+func (r *rig) rawOf(kind changelog.UnitKind, lines ...string) []byte {
 	r.t.Helper()
 	var b changelog.UnitBuilder
-	b.Reset(changelog.UnitTx)
+	b.Reset(kind)
 	b.Meta.Source, b.Meta.Epoch, b.Meta.First, b.Meta.XID, b.Meta.Position = 1, 1, 100, 7, "5000"
 	b.Meta.CommitTime, b.Meta.Clock = 1700000000123456, 1700000000123999
 	for _, line := range lines {
@@ -371,6 +374,7 @@ func compareMessages(t *testing.T, got []readMessage, want []sinks.Message) {
 type recorder struct {
 	dst   []byte
 	stack []*recorded
+	heads [][]any // of structs that may be resumed; their bytes are their number
 }
 
 // recorded is a value that has begun; the items of maps are their keys and values in turns.
@@ -412,6 +416,18 @@ func (r *recorder) end() *recorded {
 	top := r.stack[len(r.stack)-1]
 	r.stack = r.stack[:len(r.stack)-1]
 	return top
+}
+
+func (r *recorder) Mark() int { return len(r.stack[len(r.stack)-1].items) }
+
+func (r *recorder) Since(mark int) []byte {
+	r.heads = append(r.heads, slices.Clone(r.stack[len(r.stack)-1].items[mark:]))
+	return binary.AppendUvarint(nil, uint64(len(r.heads)-1))
+}
+
+func (r *recorder) ResumeStruct(s *connect.Schema, _ int, b []byte) {
+	n, _ := binary.Uvarint(b)
+	r.stack = append(r.stack, &recorded{schema: s, items: slices.Clone(r.heads[n])})
 }
 
 func (r *recorder) EndMap(*connect.Schema) {

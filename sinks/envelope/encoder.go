@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,9 @@ type Encoder struct {
 	txID    []byte // empty outside of transactions
 	begun   bool   // the beginning has been published
 	copied  copyMarks
+
+	block       structWriter // of the source block
+	messageHead sourceHead
 
 	change  changelog.Change
 	message sinks.Message
@@ -374,7 +378,7 @@ func (e *Encoder) writeEnvelope(t *table, op changelog.Op, before, after schema.
 	e.form.BeginStruct(s)
 	t.writeRow(e.form, t.value, before, blankHole)
 	t.writeRow(e.form, t.value, after, unavailableHole)
-	e.source.kind.writeSource(e.form, s.Fields[2].Schema, &e.origin)
+	e.writeSource(s.Fields[2].Schema, &t.head)
 	e.writeTransaction(s.Fields[3].Schema, t.collection)
 	w := structWriter{out: e.form, s: s, at: 4}
 	e.op[0] = byte(op)
@@ -383,6 +387,31 @@ func (e *Encoder) writeEnvelope(t *table, op changelog.Op, before, after schema.
 	w.int(floorDiv(micros, 1000))
 	w.int(micros)
 	w.int(micros * 1000)
+	e.form.EndStruct(s)
+}
+
+// sourceHead is the beginning of a source block as it was last written.
+type sourceHead struct {
+	unit   uint64 // of what unit; 0 is none
+	mark   []byte // of a copy's row
+	fields int
+	bytes  []byte
+}
+
+// writeSource writes the source block, of which the beginning may stand in head from another change.
+func (e *Encoder) writeSource(s *connect.Schema, head *sourceHead) {
+	w := &e.block
+	*w = structWriter{out: e.form, s: s}
+	if head.unit == e.units && bytes.Equal(head.mark, e.origin.snapshot) {
+		e.form.ResumeStruct(s, head.fields, head.bytes)
+		w.at = head.fields
+	} else {
+		e.form.BeginStruct(s)
+		start := e.form.Mark()
+		e.source.kind.sourceHead(w, &e.origin)
+		*head = sourceHead{unit: e.units, mark: e.origin.snapshot, fields: w.at, bytes: append(head.bytes[:0], e.form.Since(start)...)}
+	}
+	e.source.kind.sourceTail(w, &e.origin)
 	e.form.EndStruct(s)
 }
 

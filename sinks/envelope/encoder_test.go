@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 
 	"cdc/changelog"
@@ -101,6 +103,49 @@ func TestEncodeForgetsEarlierUnits(t *testing.T) {
 				t.Fatalf("%s: %d of %d messages, %v", unit.name, i, len(want), err)
 			}
 		}
+	}
+}
+
+// What changes of a unit have alike is written once: each message is the one that an encoder makes which writes everything anew.
+func TestEncodeWritesWhatIsAlikeAsIfAnew(t *testing.T) {
+	for _, connector := range []Connector{Postgres, MySQL} {
+		t.Run(string(connector), func(t *testing.T) {
+			r := newTestRig(t)
+			r.addTable("a", "id integer key")
+			r.addTable("b", "id integer key")
+			source := r.options.Source
+			r.options.Source = func(id changelog.SourceID) (Source, error) {
+				s, err := source(id)
+				s.Connector = connector
+				return s, err
+			}
+			for _, kind := range []changelog.UnitKind{changelog.UnitTx, changelog.UnitCopy} {
+				raw := r.rawOf(kind, "c a id=1", "c b id=1", "c a id=2", "c a id=3", "c b id=2")
+				var u changelog.Unit
+				encode := func(afresh bool) (messages []string) {
+					decode(t, r, raw, &u)
+					e, err := New(r.options)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := e.Encode(t.Context(), &u, func(m *sinks.Message) error {
+						messages = append(messages, fmt.Sprintf("%s %s %s", m.Topic, m.Key, m.Value))
+						for _, table := range e.tables {
+							if afresh {
+								table.head.unit = 0
+							}
+						}
+						return nil
+					}); err != nil {
+						t.Fatal(err)
+					}
+					return messages
+				}
+				if got, want := encode(false), encode(true); !slices.Equal(got, want) || len(got) != 5 {
+					t.Errorf("units of kind %v:\n%s\nanew:\n%s", kind, strings.Join(got, "\n"), strings.Join(want, "\n"))
+				}
+			}
+		})
 	}
 }
 

@@ -11,9 +11,10 @@ import (
 // kind is what differs between kinds of sources.
 type kind struct {
 	column typer
-	// source is the schema of the block that tells where a change comes from, and writeSource writes it.
-	source      *connect.Schema
-	writeSource func(out connect.Output, s *connect.Schema, b *origin)
+	// source is the schema of the block that tells where a change comes from. sourceHead writes the first fields, which all changes of
+	// a unit in one table have alike as long as their mark is the same; sourceTail writes the others, if there are any.
+	source                 *connect.Schema
+	sourceHead, sourceTail func(w *structWriter, b *origin)
 	// appendTxID appends the name of the unit's transaction; nothing when the unit is none.
 	appendTxID func(dst []byte, b *origin) []byte
 	// message is the value of a logical message, messageKey its key; nil for sources that have none.

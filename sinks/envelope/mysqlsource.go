@@ -12,11 +12,11 @@ import (
 // Kinds of sources that have a binlog.
 var (
 	mysqlKind = kind{
-		column: mysqlColumn, source: binlogSource("io.debezium.connector.mysql.Source"), writeSource: writeBinlogSource,
+		column: mysqlColumn, source: binlogSource("io.debezium.connector.mysql.Source"), sourceHead: writeBinlogHead, sourceTail: writeBinlogTail,
 		appendTxID: appendBinlogTxID, statements: true,
 	}
 	mariadbKind = kind{
-		column: mariadbColumn, source: binlogSource("io.debezium.connector.mariadb.Source"), writeSource: writeBinlogSource,
+		column: mariadbColumn, source: binlogSource("io.debezium.connector.mariadb.Source"), sourceHead: writeBinlogHead, sourceTail: writeBinlogTail,
 		appendTxID: appendBinlogTxID, statements: true,
 	}
 )
@@ -47,14 +47,12 @@ func binlogSource(name string) *connect.Schema {
 	}
 }
 
-// writeBinlogSource writes the block. Debezium's file and pos are where the event of the rows begins, and row is the row's place in
+// writeBinlogHead writes the block up to the row's place. Debezium's file and pos are where the event of the rows begins, and row is the row's place in
 // it; here they are where the transaction ends and the change's place in the transaction, which name a change as well and grow as it
-// does. The log has neither the thread nor the statement of a change.
-func writeBinlogSource(out connect.Output, s *connect.Schema, b *origin) {
+// does.
+func writeBinlogHead(w *structWriter, b *origin) {
 	streamed := bytes.Equal(b.snapshot, markStream)
 	micros := int64(b.meta.CommitTime)
-	out.BeginStruct(s)
-	w := structWriter{out: out, s: s}
 	w.text(debeziumVersion)
 	w.text(b.connector)
 	w.text(b.prefix)
@@ -78,14 +76,17 @@ func writeBinlogSource(out connect.Output, s *connect.Schema, b *origin) {
 	b.scratch = append(b.scratch[:0], b.place.File...)
 	w.text(b.scratch)
 	w.int(int64(b.place.Offset))
-	if streamed {
+}
+
+// writeBinlogTail writes the rest of the block. The log has neither the thread nor the statement of a change.
+func writeBinlogTail(w *structWriter, b *origin) {
+	if bytes.Equal(b.snapshot, markStream) {
 		w.int(min(b.order-1, math.MaxInt32))
 	} else {
 		w.int(0)
 	}
 	w.null()
 	w.null()
-	out.EndStruct(s)
 }
 
 // appendBinlogTxID appends the transaction's GTID, or where it is in the binlog when it is not known to have one.

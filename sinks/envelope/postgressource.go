@@ -8,10 +8,11 @@ import (
 
 // postgresKind is the kind of sources of PostgreSQL.
 var postgresKind = kind{
-	column:      postgresColumn,
-	source:      postgresSource,
-	writeSource: writePostgresSource,
-	appendTxID:  appendPostgresTxID,
+	column:     postgresColumn,
+	source:     postgresSource,
+	sourceHead: writePostgresSource,
+	sourceTail: func(*structWriter, *origin) {},
+	appendTxID: appendPostgresTxID,
 	message: &connect.Schema{
 		Type: connect.Struct, Name: "io.debezium.connector.postgresql.MessageValue", Version: 1,
 		Fields: []connect.Field{
@@ -53,11 +54,9 @@ var postgresSource = &connect.Schema{
 	},
 }
 
-// writePostgresSource writes the block. The sequence has the commit's LSN twice: Debezium's first number is the commit before this
+// writePostgresSource writes the whole block. The sequence has the commit's LSN twice: Debezium's first number is the commit before this
 // one, which the log does not tell of a unit by itself; within a transaction the order is that of the transaction block.
-func writePostgresSource(out connect.Output, s *connect.Schema, b *origin) {
-	out.BeginStruct(s)
-	w := structWriter{out: out, s: s}
+func writePostgresSource(w *structWriter, b *origin) {
 	micros := int64(b.meta.CommitTime)
 	w.text(debeziumVersion)
 	w.text(b.connector)
@@ -75,7 +74,6 @@ func writePostgresSource(out connect.Output, s *connect.Schema, b *origin) {
 	w.null()
 	w.null()
 	w.null()
-	out.EndStruct(s)
 }
 
 func appendSequence(b *origin) []byte {

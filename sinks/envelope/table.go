@@ -24,6 +24,7 @@ type table struct {
 	flat *connect.Schema
 	// collection counts the changes of a transaction.
 	collection *collection
+	head       sourceHead
 	// problems are those of columns that have one.
 	problems []func() error
 }

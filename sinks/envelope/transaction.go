@@ -151,7 +151,7 @@ func (e *Encoder) writeMessage(s *connect.Schema, c *collection) {
 	e.op[0] = byte(changelog.OpMessage)
 	w.text(e.op[:])
 	w.int(floorDiv(int64(e.origin.meta.Clock), 1000))
-	e.source.kind.writeSource(e.form, w.next(), &e.origin)
+	e.writeSource(w.next(), &e.messageHead)
 	e.writeTransaction(w.next(), c)
 	content := w.next()
 	e.form.BeginStruct(content)

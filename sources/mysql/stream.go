@@ -70,6 +70,8 @@ type stream struct {
 	// sourceTime is the server's own clock as last heard of, 0 when it is not known yet.
 	sourceTime *atomic.Int64
 	ticks      ticker
+	// quiet is what the server's clock showed at the last heartbeat, 0 when there was none yet.
+	quiet changelog.Micros
 
 	format   binlog.Format
 	checksum binlog.Checksum
@@ -277,7 +279,7 @@ func (st *stream) control(ctx context.Context, e binlog.Event) error {
 	return st.outside(ctx)
 }
 
-// heartbeat means that the server has nothing to send up to the place.
+// heartbeat means that the server has nothing to send up to the place. It ticks with the time of the heartbeat before it.
 func (st *stream) heartbeat(ctx context.Context, h binlog.Heartbeat) error {
 	if st.group.named || st.group.open {
 		return nil
@@ -292,7 +294,9 @@ func (st *stream) heartbeat(ctx context.Context, h binlog.Heartbeat) error {
 	if err := st.passed(ctx); err != nil {
 		return err
 	}
-	now := changelog.Micros(st.sourceTime.Load())
+	// What the clock shows now may be later than a commit that is still on its way.
+	now := st.quiet
+	st.quiet = changelog.Micros(st.sourceTime.Load())
 	if now == 0 {
 		return nil
 	}

@@ -220,6 +220,34 @@ func TestPlacesPastFourGiB(t *testing.T) {
 	}
 }
 
+// tickOutput keeps the times of ticks.
+type tickOutput struct {
+	output
+	ticks []changelog.Micros
+}
+
+func (o *tickOutput) Tick(_ context.Context, _ changelog.Position, t changelog.Micros) (changelog.Offset, error) {
+	o.ticks = append(o.ticks, t)
+	return 0, nil
+}
+
+// The clock is asked beside the stream: it may show a moment behind the commit of a transaction that is sent after the heartbeat.
+func TestHeartbeatsTickWithTheTimeOfTheOneBefore(t *testing.T) {
+	out := &tickOutput{output: sources.NewTailWriter(&counter{})}
+	st := newTestStream(nil, FlavourMySQL, nil)
+	st.out = out
+	for i, now := range []int64{0, 100, 200, 300} {
+		st.sourceTime.Store(now)
+		st.ticks = ticker{}
+		if err := st.heartbeat(t.Context(), binlog.Heartbeat{File: []byte("binlog.000001"), Position: uint64(4 + i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []changelog.Micros{100, 200}; !slices.Equal(out.ticks, want) {
+		t.Errorf("ticks at %v, want %v", out.ticks, want)
+	}
+}
+
 // What no server writes is a named stop, with the place in it.
 func TestG2UnreadableEventsAreNamedStops(t *testing.T) {
 	all := recorded(t, "mysql")
