@@ -14,6 +14,7 @@ import (
 	"cdc/changelog/vfs"
 	"cdc/cmd/cdc/internal/client"
 	"cdc/cmd/cdc/internal/config"
+	"cdc/cmd/cdc/internal/exit"
 	"cdc/schema"
 	"cdc/sinks"
 	"cdc/sources"
@@ -92,16 +93,19 @@ func (c *capture) publish(ctx context.Context, p *publisher) error {
 		p.mu.Lock()
 		p.cancel = cancel
 		p.mu.Unlock()
+		if err := c.start(publishing, p, startForever); err != nil {
+			return err
+		}
 		return sinks.Run(publishing, c.runOptions(p))
 	}()
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case !p.hasWorked():
-		return unusable(p.spec.Name, err)
-	case ofSink(err), errors.Is(err, errDrain):
+	case errors.Is(context.Cause(publishing), errDrain), p.hasWorked() && ofSink(err):
 		<-ctx.Done()
 		return context.Cause(ctx)
+	case !p.hasWorked():
+		return unusable(p.spec.Name, err)
 	}
 	return err
 }
@@ -121,9 +125,12 @@ func (c *capture) drain(ctx context.Context, p *publisher, to changelog.Offset) 
 	p.mu.Unlock()
 	p.running.Lock()
 	defer p.running.Unlock()
-	o := c.runOptions(p)
-	o.To = to
-	err := sinks.Run(ctx, o)
+	err := c.start(ctx, p, startNow)
+	if err == nil {
+		o := c.runOptions(p)
+		o.To = to
+		err = sinks.Run(ctx, o)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -142,7 +149,12 @@ func ofSink(err error) bool {
 // unusable is the error of a sink that ends a run: one without a better reason means that it cannot be reached.
 func unusable(name string, err error) error {
 	var refused *sinks.Refused
-	if ofSink(err) || errors.As(err, &refused) {
+	var known *exit.Error
+	switch {
+	case errors.As(err, &known):
+		known.Where = "sink " + name
+		return err
+	case ofSink(err), errors.As(err, &refused):
 		return fmt.Errorf("sink %s: %w", name, err)
 	}
 	return &sinks.Refused{Detail: fmt.Sprintf("sink %s cannot be reached: %v", name, err), Remedy: "check its URL, and that it runs"}

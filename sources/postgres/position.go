@@ -80,9 +80,12 @@ func PositionText(p changelog.Position) string {
 }
 
 // ParseMoment reads what a person writes after LSN: the position that includes every transaction whose commit record ends at or
-// before it.
+// before it. Other programs, and messages, write an LSN as a decimal number.
 func ParseMoment(text string) (changelog.Position, error) {
 	at, err := ParseLSN(text)
+	if n, decimal := strconv.ParseUint(text, 10, 64); err != nil && decimal == nil {
+		at, err = LSN(n), nil
+	}
 	if err != nil {
 		return "", err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"cdc/materialize"
 	"cdc/sinks/envelope"
 	"cdc/sources"
 )
@@ -24,7 +25,9 @@ type Sink struct {
 	URL      SinkURL
 	Password sources.Secret
 	// Tables are patterns of the tables that are published, all when empty.
-	Tables   []string
+	Tables []string
+	// Start is the moment behind which a new sink begins, the log's beginning when empty.
+	Start    string
 	Messages envelope.Options
 	// Parquet makes files of that format, of changes and not of messages.
 	Parquet bool
@@ -120,6 +123,11 @@ func perSink() []setting[Sink] {
 		{
 			key: "tables", sample: "PATTERN", list: true, help: "Tables to publish, [source.]schema.table with * and ?; ! in front excludes. Without any, all that the log holds.",
 			set: func(s *Sink, v []string) error { s.Tables = v; return nil },
+		},
+		{
+			key: "start", sample: "MOMENT",
+			help: "Begin a new sink behind a moment, as 'LSN 0/16B3748' or 'GTID …': where another program has stopped. Without, at the log's beginning.",
+			set:  one(setStart),
 		},
 	}, messageSettings(), kafkaSettings(), fileSettings())
 }
@@ -249,6 +257,19 @@ func fileSettings() []setting[Sink] {
 			set: one(func(s *Sink, v string) error { return setDuration(&s.RotateTime, v) }),
 		},
 	}
+}
+
+// setStart takes a moment that means the same whenever it is asked for: a sink that has lost its checkpoint starts there again.
+func setStart(s *Sink, v string) error {
+	m, err := materialize.ParseMoment(v)
+	switch {
+	case err != nil:
+		return err
+	case m.Kind == materialize.MomentNow, m.Kind == materialize.MomentAgo:
+		return fmt.Errorf("%q means another moment every time; name a time, or one of LSN, GTID, TX, TAG and OFFSET", v)
+	}
+	s.Start = v
+	return nil
 }
 
 func setBool(dst *bool, value string) error {

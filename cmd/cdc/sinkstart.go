@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"cdc/changelog"
+	"cdc/cmd/cdc/internal/exit"
+	"cdc/materialize"
+	"cdc/sinks"
+)
+
+// Waits for the moment behind which a sink starts.
+const (
+	startForever time.Duration = math.MaxInt64
+	startNow     time.Duration = -1
+)
+
+// start gives a sink that has published nothing yet the place behind its `start`: what lies before has never to be published. It
+// waits until the log has passed the moment.
+func (c *capture) start(ctx context.Context, p *publisher, wait time.Duration) error {
+	if p.spec.Start == "" {
+		return nil
+	}
+	saved, err := p.store.Load()
+	if err != nil || saved.Offset > 0 {
+		return err
+	}
+	if wait == startForever {
+		if err := c.log.WaitDurable(ctx, 1); err != nil { // of a new log, the first source is about to come
+			return err
+		}
+	}
+	at, err := startOffset(ctx, c.log, p.spec.Start, wait)
+	if err != nil {
+		return err
+	}
+	c.logger.InfoContext(ctx, "sink starts behind a moment", "sink", p.spec.Name, "start", p.spec.Start, "offset", uint64(at))
+	return p.store.Save(sinks.Checkpoint{Offset: at})
+}
+
+// startOffset is the last commit at or before the moment in all sources of the log.
+func startOffset(ctx context.Context, log changelog.Log, text string, wait time.Duration) (changelog.Offset, error) {
+	m, err := materialize.ParseMoment(text)
+	if err != nil {
+		return 0, err
+	}
+	r, err := materialize.Resolve(ctx, log, m, materialize.ResolveOptions{Wait: wait, Positions: sourcePositions{}})
+	switch {
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case err != nil:
+		return 0, notStarted(err)
+	}
+	at := r.Cut.Default
+	for _, s := range r.Cut.Sources { // of a time: nothing that is later may be left out
+		at = min(at, s.Offset)
+	}
+	return at, nil
+}
+
+// notStarted says that a sink has no place to start from.
+func notStarted(err error) error {
+	e := &exit.Error{
+		Code: exit.Moment, What: "it cannot start: " + err.Error(), Err: err,
+		Remedy: "name a moment that the log holds, or leave start out to publish from the log's beginning",
+	}
+	if unanswerable := (*materialize.UnanswerableError)(nil); !errors.As(err, &unanswerable) {
+		e.Remedy = "capture the source first, and add the sink when its copy is in the log"
+	}
+	return e
+}
