@@ -149,3 +149,18 @@ func TestOnlyElementOfAnArray(t *testing.T) {
 		}
 	}
 }
+
+// Other programs, Debezium among them, write an LSN as a number.
+func TestMomentsAreLSNsOrNumbers(t *testing.T) {
+	for text, want := range map[string]LSN{"0/16B3748": 0x16B3748, "23803720": 0x16B3748, "18446744073709551615": 1<<64 - 1} {
+		p, err := ParseMoment(text)
+		if at := endOf(p); err != nil || at != want {
+			t.Errorf("%s is %v, %v; want %v", text, at, err, want)
+		}
+	}
+	for _, text := range []string{"", "-1", "16B3748", "18446744073709551616", "0/16B3748/0"} {
+		if p, err := ParseMoment(text); err == nil {
+			t.Errorf("%q is the moment %q", text, p)
+		}
+	}
+}
