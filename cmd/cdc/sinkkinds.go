@@ -92,13 +92,9 @@ func kafkaTLS(spec *config.Sink) (*tls.Config, error) {
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: mode == "no-verify"}
 	if k.CA != "" {
-		pem, err := os.ReadFile(k.CA)
-		if err != nil {
-			return nil, fmt.Errorf("tls_ca: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls_ca: %s holds no certificate in PEM", k.CA)
+		var err error
+		if t.RootCAs, err = certificates("tls_ca", k.CA); err != nil {
+			return nil, err
 		}
 	}
 	if (k.Cert == "") != (k.KeyPEM == "") {
@@ -112,6 +108,19 @@ func kafkaTLS(spec *config.Sink) (*tls.Config, error) {
 		t.Certificates = []tls.Certificate{pair}
 	}
 	return t, nil
+}
+
+// certificates reads those of a setting's file.
+func certificates(setting, path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: %s holds no certificate in PEM", setting, path)
+	}
+	return pool, nil
 }
 
 func allLoopback(brokers []string) bool {
@@ -131,18 +140,31 @@ const registryTimeout = 10 * time.Second
 func encoderOf(spec *config.Sink, log changelog.Log) (sinks.Encoder, error) {
 	o := spec.Messages
 	o.Source = describeSource(log)
-	if spec.Registry != "" {
-		registry, err := avro.NewRegistry(avro.RegistryOptions{
-			URL: spec.Registry, User: spec.RegistryUser, Password: string(spec.RegistryPassword), Timeout: registryTimeout,
-		})
+	if spec.Registry.URL != "" {
+		serializer, err := avroOf(&spec.Registry)
 		if err != nil {
 			return nil, err
 		}
-		if o.Serializer, err = envelope.NewAvro(envelope.AvroOptions{Registry: registry}); err != nil {
-			return nil, err
-		}
+		o.Serializer = serializer
 	}
 	return envelope.New(o)
+}
+
+// avroOf makes what encodes messages under the schemas of a registry.
+func avroOf(r *config.RegistrySettings) (*envelope.Avro, error) {
+	o := avro.RegistryOptions{URL: r.URL, User: r.User, Password: string(r.Password), Timeout: registryTimeout, LookupOnly: r.LookupOnly}
+	if r.CA != "" {
+		pool, err := certificates("registry_ca", r.CA)
+		if err != nil {
+			return nil, err
+		}
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	}
+	registry, err := avro.NewRegistry(o)
+	if err != nil {
+		return nil, err
+	}
+	return envelope.NewAvro(envelope.AvroOptions{Registry: registry, Keys: r.Keys, Values: r.Values, Names: r.Names})
 }
 
 // describeName tells the name of a source of the log.

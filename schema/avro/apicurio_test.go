@@ -56,7 +56,8 @@ func takesAndRefuses(t *testing.T, server *testservers.Registry) {
 	if ok, _, err := r.Compatible(t.Context(), "nobody.has-value", []byte(valueTwo)); !ok || err != nil {
 		t.Errorf("a new subject: %v, %v", ok, err)
 	}
-	if _, err := registryAt(t, RegistryOptions{URL: server.URL(), LookupOnly: true}).ID(t.Context(), "nobody.has-value", []byte(valueOne)); class(err) != Refused {
+	var missing *Error
+	if _, err := registryAt(t, RegistryOptions{URL: server.URL(), LookupOnly: true}).ID(t.Context(), "nobody.has-value", []byte(valueOne)); !errors.As(err, &missing) || missing.Class != Refused || !missing.Missing {
 		t.Errorf("a schema that is not there: %v", err)
 	}
 	if _, err := registryAt(t, RegistryOptions{URL: strings.TrimSuffix(server.URL(), "/ccompat/v7")}).ID(t.Context(), subject, []byte(valueOne)); class(err) != Refused {

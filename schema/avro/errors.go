@@ -37,6 +37,8 @@ type Error struct {
 	// registry has told.
 	Level   string
 	Changes []string
+	// Missing says that the registry does not have the schema, and that registering is off.
+	Missing bool
 	// Detail is what was asked or found, Err what the registry or the connection said.
 	Detail string
 	Err    error

@@ -168,10 +168,16 @@ func (r *Registry) refusal(ctx context.Context, err error, subject string, parse
 	if r.options.LookupOnly {
 		detail = fmt.Sprintf("look the schema of subject %q up (registering is off)", subject)
 	}
+	var answer registry.Error
+	notFound := errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 	err = r.wrap(ctx, err, subject, detail)
 	var e *Error
-	if !errors.As(err, &e) || e.Class != Incompatible {
+	if !errors.As(err, &e) {
 		return err
+	}
+	e.Missing = notFound && r.options.LookupOnly
+	if e.Class != Incompatible {
+		return e
 	}
 	e.Detail = fmt.Sprintf("subject %q does not take the new schema", subject)
 	if e.Level = r.level(ctx, subject); e.Level != "" {

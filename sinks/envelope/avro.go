@@ -143,7 +143,11 @@ func registryError(err error, subject string) error {
 	}
 	switch e.Class {
 	case avro.Refused:
-		return &sinks.Refused{Detail: e.Error(), Remedy: "check the registry's URL, its user and password, and what that user may do there"}
+		remedy := "check the registry's URL, its user and password, and what that user may do there"
+		if e.Missing {
+			remedy = "register the schema, or let the sink do it"
+		}
+		return &sinks.Refused{Detail: e.Error(), Remedy: remedy}
 	case avro.Incompatible:
 		return &sinks.Stop{
 			Kind: changelog.StopSchema, Detail: e.Error(),

@@ -20,8 +20,8 @@ import (
 // Name is that of the source in the log.
 const Name = "shop"
 
-// Patience bounds every wait for a condition.
-const Patience = 40 * time.Second
+// Patience bounds every wait for a condition: some copy twenty tables, on a machine that does other things under the race detector.
+const Patience = 2 * time.Minute
 
 // Capture keeps a source in a log of its own. It is for the goroutine of its test.
 type Capture struct {

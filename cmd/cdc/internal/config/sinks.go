@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cdc/materialize"
+	"cdc/sinks/connect"
 	"cdc/sinks/envelope"
 	"cdc/sources"
 )
@@ -32,15 +33,26 @@ type Sink struct {
 	// Parquet makes files of that format, of changes and not of messages.
 	Parquet bool
 
-	Registry         string
-	RegistryUser     string
-	RegistryPassword sources.Secret
+	Registry RegistrySettings
 
 	Kafka KafkaSettings
 
 	// RotateSize and RotateTime end a file.
 	RotateSize int64
 	RotateTime time.Duration
+}
+
+// RegistrySettings are those of a schema registry; URL is empty when there is none.
+type RegistrySettings struct {
+	URL      string
+	User     string
+	Password sources.Secret
+	// CA is a file of certificates, the system's when empty.
+	CA string
+	// LookupOnly leaves the registering of schemas to others.
+	LookupOnly   bool
+	Keys, Values envelope.Subjects
+	Names        connect.AvroNames
 }
 
 // KafkaSettings are those of a Kafka sink. Zero numbers stand for the cluster's defaults.
@@ -129,7 +141,7 @@ func perSink() []setting[Sink] {
 			help: "Begin a new sink behind a moment, as 'LSN 0/16B3748' or 'GTID …': where another program has stopped. Without, at the log's beginning.",
 			set:  one(setStart),
 		},
-	}, messageSettings(), kafkaSettings(), fileSettings())
+	}, messageSettings(), registrySettings(), kafkaSettings(), fileSettings())
 }
 
 // messageSettings say what is published of a change.
@@ -186,11 +198,7 @@ func messageSettings() []setting[Sink] {
 		},
 		{
 			key: "tombstones", sample: "BOOL", preset: "true", help: "Publish a tombstone behind each delete.",
-			set: text(func(o *envelope.Options, v string) error {
-				err := setBool(&o.NoTombstones, v)
-				o.NoTombstones = !o.NoTombstones
-				return err
-			}),
+			set: text(func(o *envelope.Options, v string) error { return setNot(&o.NoTombstones, v) }),
 		},
 		{
 			key: "transactions", sample: "BOOL", preset: "false", help: "Publish beginnings and ends of transactions, and name the transaction in each change.",
@@ -201,17 +209,46 @@ func messageSettings() []setting[Sink] {
 			set: text(func(o *envelope.Options, v string) error { return setBool(&o.Truncates, v) }),
 		},
 		{
-			key: "registry", sample: "URL", help: "Schema registry for Avro, as Confluent's.",
-			set: one(func(s *Sink, v string) error { s.Registry = v; return nil }),
+			key: "heartbeats", sample: "BOOL", preset: "false", help: "Publish to the topic __debezium-heartbeat.<prefix> the clock of a source that changes nothing.",
+			set: text(func(o *envelope.Options, v string) error { return setBool(&o.Heartbeats, v) }),
 		},
 		{
-			key: "registry_user", sample: "NAME", help: "User at the schema registry.",
-			set: one(func(s *Sink, v string) error { s.RegistryUser = v; return nil }),
+			key: "context_headers", sample: "BOOL", preset: "true", help: "Say in the headers of each message which connector it comes from, as Debezium does.",
+			set: text(func(o *envelope.Options, v string) error { return setNot(&o.NoContextHeaders, v) }),
 		},
-		{
-			key: "registry_password", sample: "SECRET", secret: true, help: "Password at the schema registry; in the file only as ${env:NAME} or file:PATH.",
-			set: one(func(s *Sink, v string) error { s.RegistryPassword = sources.Secret(v); return nil }),
-		},
+	}
+}
+
+// registrySettings say where schemas of Avro are registered, and how.
+func registrySettings() []setting[Sink] {
+	text := func(key, sample, preset, help string, set func(*RegistrySettings, string) error) setting[Sink] {
+		return setting[Sink]{key: key, sample: sample, preset: preset, help: help, set: one(func(s *Sink, v string) error { return set(&s.Registry, v) })}
+	}
+	subjects := func(key, of string, at func(*RegistrySettings) *envelope.Subjects) setting[Sink] {
+		help := "Subjects of the schemas of " + of + " by topic (<topic>-" + of[:len(of)-1] + "), record (the schema's name) or topic-record."
+		return text(key, "STRATEGY", string(envelope.SubjectTopic), help, func(r *RegistrySettings, v string) error {
+			return chooseAs(at(r), v, envelope.SubjectTopic, envelope.SubjectRecord, envelope.SubjectTopicRecord)
+		})
+	}
+	password := text("registry_password", "SECRET", "", "Password at the schema registry; in the file only as ${env:NAME} or file:PATH.", func(r *RegistrySettings, v string) error {
+		r.Password = sources.Secret(v)
+		return nil
+	})
+	password.secret = true
+	return []setting[Sink]{
+		text("registry", "URL", "", "Schema registry for Avro, as Confluent's.", func(r *RegistrySettings, v string) error { r.URL = v; return nil }),
+		text("registry_user", "NAME", "", "User at the schema registry.", func(r *RegistrySettings, v string) error { r.User = v; return nil }),
+		password,
+		text("registry_ca", "FILE", "", "Certificates that the registry's is verified by; the system's when not set.", func(r *RegistrySettings, v string) error { r.CA = v; return nil }),
+		text("register_schemas", "BOOL", "true", "Register schemas that the registry does not have; else they are only looked up.", func(r *RegistrySettings, v string) error {
+			return setNot(&r.LookupOnly, v)
+		}),
+		subjects("key_subjects", "keys", func(r *RegistrySettings) *envelope.Subjects { return &r.Keys }),
+		subjects("value_subjects", "values", func(r *RegistrySettings) *envelope.Subjects { return &r.Values }),
+		text("avro_names", "MODE", string(connect.AvroUnderscore), "What becomes of characters that Avro's names cannot have: avro (an underscore) or avro_unicode (_u and their number).",
+			func(r *RegistrySettings, v string) error {
+				return chooseAs(&r.Names, v, connect.AvroUnderscore, connect.AvroUnicode)
+			}),
 	}
 }
 
@@ -223,11 +260,7 @@ func kafkaSettings() []setting[Sink] {
 		text("compression", "CODEC", "lz4", "Compression of batches: none, gzip, snappy, lz4 or zstd.", func(k *KafkaSettings, v string) error {
 			return choose(&k.Compression, v, "none", "gzip", "snappy", "lz4", "zstd")
 		}),
-		text("create_topics", "BOOL", "true", "Make topics that are missing.", func(k *KafkaSettings, v string) error {
-			err := setBool(&k.NoCreate, v)
-			k.NoCreate = !k.NoCreate
-			return err
-		}),
+		text("create_topics", "BOOL", "true", "Make topics that are missing.", func(k *KafkaSettings, v string) error { return setNot(&k.NoCreate, v) }),
 		text("partitions", "N", "", "Partitions of topics that cdc makes; the cluster's default when not set.", func(k *KafkaSettings, v string) error {
 			return setCount(&k.Partitions, v, 1, 10000)
 		}),
@@ -279,6 +312,13 @@ func setBool(dst *bool, value string) error {
 	}
 	*dst = v
 	return nil
+}
+
+// setNot sets what a setting that is false means.
+func setNot(dst *bool, value string) error {
+	err := setBool(dst, value)
+	*dst = !*dst
+	return err
 }
 
 // chooseAs is choose for named texts.
@@ -404,7 +444,7 @@ func (l *loader) checkSink(s *Sink, where string) {
 		fail("a secret stands in the URL", "put it into "+sourceVariable(s.Name, "password")+", or into the file as password: ${env:NAME}")
 	case s.URL.Kind() == KindKafka && (s.URL.User() == "") != (s.Password == ""):
 		fail("a user and a password go together", "write kafka://user@host:port and set "+sourceVariable(s.Name, "password"))
-	case avro && s.Registry == "" && !s.Parquet:
+	case avro && s.Registry.URL == "" && !s.Parquet:
 		fail("format "+string(s.Messages.Format)+" needs a schema registry", "set registry to its URL")
 	case avro && s.URL.Kind() == KindFile:
 		fail("files hold no Avro", "choose debezium-json, flat-json, native or parquet")

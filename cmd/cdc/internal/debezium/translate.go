@@ -250,6 +250,9 @@ func (t *translator) sink() {
 			t.setSink(c.key, v)
 		}
 	}
+	if v, ok := t.take("heartbeat.interval.ms", "heartbeats, about once a second; the slot moves on without them, too"); ok && v != "0" {
+		t.setSink("heartbeats", "true")
+	}
 	if v, ok := t.left["skipped.operations"]; ok {
 		switch v {
 		case "none":
@@ -275,7 +278,15 @@ func (t *translator) format() {
 		if v, ok := t.take(part+".converter.schema.registry.url", "registry"); ok && part == "value" {
 			t.setSink("registry", v)
 		}
+		if v, ok := t.take(part+".converter.auto.register.schemas", "register_schemas"); ok && part == "value" {
+			t.setSink("register_schemas", v)
+		}
+		t.subjects(part)
 	}
+	if v, ok := t.take("schema.name.adjustment.mode", "avro_names"); ok && v != "none" {
+		t.setSink("avro_names", v)
+	}
+	t.take("field.name.adjustment.mode", "avro_names")
 	flat := false
 	if names, ok := t.left["transforms"]; ok {
 		flat = t.transforms(names)
@@ -285,6 +296,25 @@ func (t *translator) format() {
 	if !avro && schemas {
 		t.setSink("schemas", "true")
 	}
+}
+
+// subjectStrategies are Confluent's classes.
+var subjectStrategies = map[string]string{"TopicNameStrategy": "topic", "RecordNameStrategy": "record", "TopicRecordNameStrategy": "topic-record"}
+
+// subjects translates the strategy by which a converter names subjects.
+func (t *translator) subjects(part string) {
+	property := part + ".converter." + part + ".subject.name.strategy"
+	class := t.left[property]
+	if class == "" {
+		return
+	}
+	strategy, ok := subjectStrategies[class[strings.LastIndexByte(class, '.')+1:]]
+	if !ok {
+		t.takeAs(property, Unsupported, "subjects are named by topic, record or topic-record")
+		return
+	}
+	t.take(property, part+"_subjects")
+	t.setSink(part+"_subjects", strategy)
 }
 
 // transforms reports whether one of the transformations leaves the new row alone. Others have no counterpart.
