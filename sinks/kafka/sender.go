@@ -1,15 +1,14 @@
 package kafka
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/produce"
-	"github.com/segmentio/kafka-go/protocol/rawproduce"
 
 	"cdc/sinks"
 )
@@ -64,6 +63,7 @@ func (s *session) dispatch(p *partition) {
 
 // send sends to a broker until the session fails.
 func (s *session) send(ctx context.Context, b *sender) {
+	req := &produceRequest{timeout: s.brokerTimeout()}
 	for {
 		partitions := s.collect(b)
 		if len(partitions) == 0 {
@@ -73,7 +73,8 @@ func (s *session) send(ctx context.Context, b *sender) {
 			s.fail(err)
 			return
 		}
-		answer, err := s.cluster.ask(ctx, b.broker, s.request(partitions))
+		req.partitions = partitions
+		answer, err := s.cluster.ask(ctx, b.broker, req)
 		if lasting(err) {
 			s.fail(err)
 			return
@@ -89,7 +90,7 @@ func (s *session) send(ctx context.Context, b *sender) {
 	}
 }
 
-// collect waits for partitions that have something to send, and takes their batches; none when the session has failed.
+// collect waits for partitions that have something to send, and takes their batches, topic by topic; none when the session has failed.
 func (s *session) collect(b *sender) (partitions []*partition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,6 +115,7 @@ func (s *session) collect(b *sender) (partitions []*partition) {
 	if len(b.ready) == 0 {
 		b.ready = nil
 	}
+	slices.SortFunc(partitions, func(a, b *partition) int { return strings.Compare(a.topic.name, b.topic.name) })
 	return partitions
 }
 
@@ -137,24 +139,6 @@ func (s *session) prepare(partitions []*partition) error {
 		}
 	}
 	return nil
-}
-
-// request has the batches of the partitions, whose bytes stay as they are until they are answered.
-func (s *session) request(partitions []*partition) protocol.Message {
-	req := &rawproduce.Request{Acks: -1, Timeout: s.brokerTimeout()}
-	at := make(map[string]int)
-	for _, p := range partitions {
-		i, ok := at[p.topic.name]
-		if !ok {
-			i = len(req.Topics)
-			at[p.topic.name] = i
-			req.Topics = append(req.Topics, rawproduce.RequestTopic{Topic: p.topic.name})
-		}
-		req.Topics[i].Partitions = append(req.Topics[i].Partitions, rawproduce.RequestPartition{
-			Partition: p.index, RecordSet: protocol.RawRecordSet{Reader: bytes.NewReader(p.flight.wire)},
-		})
-	}
-	return req
 }
 
 // answered takes the broker's answers and returns the partitions that have to be sent again.
