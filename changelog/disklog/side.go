@@ -57,7 +57,7 @@ func (l *Log) NewSide() (changelog.SideWriter, error) {
 	}
 	w := &sideWriter{
 		l: l, id: segment.ID{Log: l.id, Kind: segment.KindSide, Number: number}, file: file, sum: sha256.New(),
-		ref: changelog.SideRef{ID: number}, compressor: segment.NewCompressor(segment.LevelCopy), interrupted: make(chan struct{}),
+		ref: changelog.SideRef{ID: number}, compressor: segment.NewCompressor(segment.LevelFast), interrupted: make(chan struct{}),
 	}
 	h := segment.Header{ID: w.id, Form: segment.FormOpen, Created: changelog.MicrosOf(time.Now())}
 	if w.write(h.Append(nil)); w.err != nil {

@@ -13,32 +13,25 @@ import (
 
 // Compressor makes frames. It is for one goroutine.
 type Compressor struct {
-	// encoder is nil for S2.
-	encoder *zstd.Encoder
+	encoder *zstd.Encoder // nil for S2
 }
 
 // Level chooses between speed and size.
 type Level int
 
-// Levels: LevelFast while data streams in, LevelSmall when a segment is sealed, LevelCopy for side segments: a first copy arrives as
-// fast as several readers send it, and compressing it must not be what they wait for.
+// Levels: LevelFast (S2) while data comes in, which compressing must not hold up, and LevelSmall (zstd) when a segment is sealed.
 const (
 	LevelFast Level = iota
 	LevelSmall
-	LevelCopy
 )
 
 // NewCompressor makes a compressor.
 func NewCompressor(level Level) *Compressor {
-	if level == LevelCopy {
+	if level == LevelFast {
 		return &Compressor{}
 	}
-	speed := zstd.SpeedFastest
-	if level == LevelSmall {
-		speed = zstd.SpeedBetterCompression
-	}
 	// The options are constants that the library accepts, so that there is no error to return.
-	encoder, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(speed), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+	encoder, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
 		zstd.WithWindowSize(windowBytes))
 	return &Compressor{encoder: encoder}
 }
