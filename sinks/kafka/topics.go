@@ -20,6 +20,10 @@ type topic struct {
 	partitions []*partition
 }
 
+func (t *topic) partitionOf(m *sinks.Message) *partition {
+	return t.partitions[partitionOf(m.Key, len(t.partitions))]
+}
+
 // find looks for topics in the cluster and makes those that are missing.
 func (s *session) find(ctx context.Context, names []string) (topics []*topic, err error) {
 	if len(names) == 0 {
