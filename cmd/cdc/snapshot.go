@@ -11,6 +11,7 @@ import (
 	"cdc/cmd/cdc/internal/client"
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/cmd/cdc/internal/present"
+	"cdc/materialize"
 	"cdc/schema"
 	"cdc/sources"
 )
@@ -183,7 +184,7 @@ func (w *snapshotWait) reread() (done bool, err error) {
 			continue
 		}
 		if r.Last.Stage == changelog.RereadEnded {
-			err = &exit.Error{Code: exit.Usage, What: "the rows were not read again: " + r.Last.Detail, Where: w.table.FullName()}
+			err = &exit.Error{Code: exit.Usage, What: "the rows were not read again: " + r.Last.Detail, Where: materialize.QualifiedName(w.table)}
 		}
 		return r.Last.Stage == changelog.RereadComplete, err
 	}
@@ -204,7 +205,7 @@ func (w *snapshotWait) copied() (done bool, err error) {
 	}
 	switch at.State.State {
 	case changelog.TableUntracked, changelog.TableDropped:
-		return false, &exit.Error{Code: exit.Unfit, What: "the table cannot be copied: " + at.State.Detail, Where: w.table.FullName()}
+		return false, &exit.Error{Code: exit.Unfit, What: "the table cannot be copied: " + at.State.Detail, Where: materialize.QualifiedName(w.table)}
 	default:
 		return at.Answerable(), nil
 	}
