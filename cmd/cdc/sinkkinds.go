@@ -14,6 +14,7 @@ import (
 	"cdc/changelog"
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
+	"cdc/schema"
 	"cdc/schema/avro"
 	"cdc/sinks"
 	"cdc/sinks/envelope"
@@ -131,6 +132,11 @@ const registryTimeout = 10 * time.Second
 func encoderOf(spec *config.Sink, log changelog.Log) (sinks.Encoder, error) {
 	o := spec.Messages
 	o.Source = describeSource(log)
+	wanted, err := wantedTables(spec.Tables)
+	if err != nil {
+		return nil, err
+	}
+	o.Tables = func() []*schema.Table { return publishedTables(log, wanted) }
 	if spec.Registry != "" {
 		registry, err := avro.NewRegistry(avro.RegistryOptions{
 			URL: spec.Registry, User: spec.RegistryUser, Password: string(spec.RegistryPassword), Timeout: registryTimeout,
@@ -143,6 +149,17 @@ func encoderOf(spec *config.Sink, log changelog.Log) (sinks.Encoder, error) {
 		}
 	}
 	return envelope.New(o)
+}
+
+// publishedTables are the versions of the tables that a sink publishes, without those that were never captured.
+func publishedTables(log changelog.Log, wanted func(*schema.Table) bool) (tables []*schema.Table) {
+	catalog, end := log.Catalog(), log.Bounds().Next
+	for _, v := range catalog.Versions() {
+		if at, ok := catalog.TableAt(v.ID, end); ok && at.State.State != changelog.TableUntracked && wanted(v) {
+			tables = append(tables, v)
+		}
+	}
+	return tables
 }
 
 // describeName tells the name of a source of the log.
