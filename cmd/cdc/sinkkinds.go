@@ -144,7 +144,7 @@ func encoderOf(spec *config.Sink, log changelog.Log) (sinks.Encoder, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.Serializer, err = envelope.NewAvro(envelope.AvroOptions{Registry: registry}); err != nil {
+		if o.Serializer, err = envelope.NewAvro(envelope.AvroOptions{Registry: registry, Names: spec.AvroNames}); err != nil {
 			return nil, err
 		}
 	}

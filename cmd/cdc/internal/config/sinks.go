@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"cdc/sinks/connect"
 	"cdc/sinks/envelope"
 	"cdc/sources"
 )
@@ -32,6 +33,8 @@ type Sink struct {
 	Registry         string
 	RegistryUser     string
 	RegistryPassword sources.Secret
+	// AvroNames says what becomes of characters that no name may have in Avro.
+	AvroNames connect.AvroNames
 
 	Kafka KafkaSettings
 
@@ -203,6 +206,13 @@ func messageSettings() []setting[Sink] {
 		{
 			key: "registry_password", sample: "SECRET", secret: true, help: "Password at the schema registry; in the file only as ${env:NAME} or file:PATH.",
 			set: one(func(s *Sink, v string) error { s.RegistryPassword = sources.Secret(v); return nil }),
+		},
+		{
+			key: "avro_names", sample: "MODE", preset: string(connect.AvroUnderscore),
+			help: "Names that Avro does not allow, with _ for each such character (avro), or with _uXXXX for it and for _ (avro_unicode), which keeps all names apart.",
+			set: one(func(s *Sink, v string) error {
+				return chooseAs(&s.AvroNames, v, connect.AvroUnderscore, connect.AvroUnicode)
+			}),
 		},
 	}
 }
