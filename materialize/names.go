@@ -147,6 +147,12 @@ func nameMatches(parts []namePart, t *schema.Table) bool {
 	return true
 }
 
+// Means reports whether a name that FindTable reads means the table.
+func Means(name string, t *schema.Table) bool {
+	parts, err := splitName(name)
+	return err == nil && nameMatches(parts, t)
+}
+
 // QualifiedName is the table's full name, quoted where FindTable would else take it for another one.
 func QualifiedName(t *schema.Table) string {
 	return quotedName([]string{t.Source, t.Schema, t.Name})

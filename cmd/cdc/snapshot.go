@@ -75,7 +75,7 @@ func (c *snapshotCmd) Run(ctx context.Context, a *App) (err error) {
 
 // request is what is to be recorded.
 func (c *snapshotCmd) request(t *schema.Table) client.ResolveRequest {
-	r := client.ResolveRequest{Source: t.Source, Action: actionRecopy, Table: tableName(t)}
+	r := client.ResolveRequest{Source: t.Source, Action: actionRecopy, Table: materialize.QualifiedName(t)}
 	if c.Where != nil {
 		r.Action, r.Where = changelog.ActionReread, *c.Where
 	}
@@ -96,7 +96,7 @@ func (c *snapshotCmd) find(log *Log) (*schema.Table, error) {
 func (c *snapshotCmd) say(a *App, t *schema.Table, r client.ResolveRequest, running bool) error {
 	if a.JSON {
 		_, err := fmt.Fprintf(a.Stdout, "{\"source\":%q,\"table\":%q,\"action\":%q,\"running\":%t,\"complete\":%t}\n",
-			t.Source, r.Table, r.Action, running, c.Wait)
+			t.Source, tableName(t), r.Action, running, c.Wait)
 		return err
 	}
 	text := "is recorded and takes effect with the next 'cdc run'"
@@ -106,9 +106,9 @@ func (c *snapshotCmd) say(a *App, t *schema.Table, r client.ResolveRequest, runn
 	case running:
 		text = "is recorded and takes effect now; 'cdc status' shows how far it is"
 	}
-	what := "copy of " + r.Table
+	what := "copy of " + tableName(t)
 	if r.Action == changelog.ActionReread {
-		what = "reread of " + r.Table + " WHERE " + r.Where
+		what = "reread of " + tableName(t) + " WHERE " + r.Where
 	}
 	_, err := fmt.Fprintf(a.Stdout, "%s: %s %s\n", present.Clean(t.Source), present.Clean(what), text)
 	return err
