@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"testing"
 
 	"cdc/changelog"
@@ -44,5 +46,19 @@ func TestTablesAreNamedAsTheyArePrinted(t *testing.T) {
 	_, err = tableNamed(log, "shop", "a.b.c")
 	if want := `a.b.c could mean shop.a."b.c" or shop."a.b".c; name it as one of them`; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestSnapshotSaysOddNamesInJSON(t *testing.T) {
+	var out bytes.Buffer
+	table := &schema.Table{Source: "shop", Schema: "public", Name: "bell\a \"x\""}
+	c, a := &snapshotCmd{}, &App{Stdout: &out}
+	a.JSON = true
+	if err := c.say(a, table, c.request(table), true); err != nil {
+		t.Fatal(err)
+	}
+	var said struct{ Table string }
+	if err := json.Unmarshal(out.Bytes(), &said); err != nil || said.Table != "public.bell\a \"x\"" {
+		t.Errorf("%s: %v", out.String(), err)
 	}
 }

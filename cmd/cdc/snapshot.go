@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -95,9 +96,13 @@ func (c *snapshotCmd) find(log *Log) (*schema.Table, error) {
 // say says what was recorded, or done.
 func (c *snapshotCmd) say(a *App, t *schema.Table, r client.ResolveRequest, running bool) error {
 	if a.JSON {
-		_, err := fmt.Fprintf(a.Stdout, "{\"source\":%q,\"table\":%q,\"action\":%q,\"running\":%t,\"complete\":%t}\n",
-			t.Source, tableName(t), r.Action, running, c.Wait)
-		return err
+		return json.NewEncoder(a.Stdout).Encode(struct {
+			Source   string `json:"source"`
+			Table    string `json:"table"`
+			Action   string `json:"action"`
+			Running  bool   `json:"running"`
+			Complete bool   `json:"complete"`
+		}{t.Source, tableName(t), r.Action, running, c.Wait})
 	}
 	text := "is recorded and takes effect with the next 'cdc run'"
 	switch {
