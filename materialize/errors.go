@@ -74,10 +74,20 @@ type NameError struct {
 	Matches []string
 	// Nearest are names that look like it, when there is no match.
 	Nearest []string
+	// Why says why the name cannot be read at all, when it cannot.
+	Why string
 }
+
+// mostMatches bounds the names that a message lists.
+const mostMatches = 6
 
 func (e *NameError) Error() string {
 	switch {
+	case e.Why != "":
+		return fmt.Sprintf("there is no %s %s: %s", e.Kind, e.Name, e.Why)
+	case len(e.Matches) > mostMatches:
+		shown := strings.Join(e.Matches[:mostMatches], " or ")
+		return fmt.Sprintf("%s %s could mean %s or one of %d more; name one of them", e.Kind, e.Name, shown, len(e.Matches)-mostMatches)
 	case len(e.Matches) > 0:
 		return fmt.Sprintf("%s %s could mean %s; name one of them", e.Kind, e.Name, strings.Join(e.Matches, " or "))
 	case len(e.Nearest) > 0:

@@ -222,8 +222,11 @@ func quoteName(s string) string {
 	if plainName.MatchString(s) {
 		return s
 	}
-	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+	return quoted(s)
 }
+
+// quoted is a name in double quotes.
+func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
 // cutQuoted splits a name in double quotes off the text; a quote within is doubled.
 func cutQuoted(text string) (name, rest string, ok bool) {

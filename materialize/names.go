@@ -2,6 +2,8 @@ package materialize
 
 import (
 	"context"
+	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +17,10 @@ import (
 func FindTable(ctx context.Context, log changelog.Log, name string, cut changelog.Cut) (changelog.TableAt, error) {
 	parts, err := splitName(name)
 	if err != nil {
+		var unread *NameError
+		if errors.As(err, &unread) && unread.Why == "" {
+			unread.Nearest = pointedTables(log, name)
+		}
 		return changelog.TableAt{}, err
 	}
 	live, gone := candidates(log, parts, cut.At)
@@ -107,8 +113,11 @@ func splitName(name string) ([]namePart, error) {
 		var part namePart
 		if strings.HasPrefix(rest, `"`) {
 			text, after, ok := cutQuoted(rest)
-			if !ok || after != "" && after[0] != '.' {
-				return nil, &NameError{Kind: "table", Name: name}
+			if !ok {
+				return nil, &NameError{Kind: "table", Name: name, Why: "a double quote opens a part of the name and none closes it"}
+			}
+			if after != "" && after[0] != '.' {
+				return nil, &NameError{Kind: "table", Name: name, Why: "behind a part in double quotes comes a point or the end; a quote within them is doubled"}
 			}
 			part, rest = namePart{text: text, quoted: true}, after
 		} else {
@@ -138,17 +147,25 @@ func nameMatches(parts []namePart, t *schema.Table) bool {
 	return true
 }
 
-// QualifiedName is the table's full name, quoted where FindTable would else take it for another one.
-func QualifiedName(t *schema.Table) string {
-	return quoteTablePart(t.Source) + "." + quoteTablePart(t.Schema) + "." + quoteTablePart(t.Name)
+// Means reports whether a name that FindTable reads means the table.
+func Means(name string, t *schema.Table) bool {
+	parts, err := splitName(name)
+	return err == nil && nameMatches(parts, t)
 }
 
-// quoteTablePart quotes capitals too: without quotes they could also be meant for lower case.
+// QualifiedName is the table's full name, quoted where FindTable would else take it for another one.
+func QualifiedName(t *schema.Table) string {
+	return quotedName([]string{t.Source, t.Schema, t.Name})
+}
+
+// plainPart is what stands without quotes: capitals could also be meant for lower case, and SQL reads a dash as minus.
+var plainPart = regexp.MustCompile(`^[a-z_][a-z0-9_$]*$`)
+
 func quoteTablePart(s string) string {
-	if s == strings.ToLower(s) {
-		return quoteName(s)
+	if plainPart.MatchString(s) {
+		return s
 	}
-	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+	return quoted(s)
 }
 
 func fullNames(tables []changelog.TableAt) []string {
@@ -159,16 +176,48 @@ func fullNames(tables []changelog.TableAt) []string {
 	return names
 }
 
-// nearestTables are names, as long as the one given, of tables that look like it.
+// nearestTables are names, as long as the one given and quoted where needed, of tables that look like it.
 func nearestTables(log changelog.Log, parts []namePart) []string {
 	texts := make([]string, len(parts))
 	for i, p := range parts {
 		texts[i] = p.text
 	}
-	var names []string
+	name := strings.Join(texts, ".")
+	if names := pointedTables(log, name); len(names) > 0 {
+		return names
+	}
+	var plain []string
+	written := make(map[string]string)
+	for _, t := range log.Catalog().TablesAt(durableEnd(log)) {
+		all := []string{t.Table.Source, t.Table.Schema, t.Table.Name}[maxNameParts-len(parts):]
+		text := strings.Join(all, ".")
+		plain = append(plain, text)
+		written[text] = quotedName(all)
+	}
+	near := nearest(name, plain)
+	for i, text := range near {
+		near[i] = written[text]
+	}
+	return near
+}
+
+// pointedTables are tables whose name would be the text if points within its parts needed no quotes.
+func pointedTables(log changelog.Log, text string) (names []string) {
 	for _, t := range log.Catalog().TablesAt(durableEnd(log)) {
 		all := []string{t.Table.Source, t.Table.Schema, t.Table.Name}
-		names = append(names, strings.Join(all[maxNameParts-len(parts):], "."))
+		for i := range all {
+			if len(names) < mostNearest && strings.Join(all[i:], ".") == text {
+				names = append(names, QualifiedName(t.Table))
+			}
+		}
 	}
-	return nearest(strings.Join(texts, "."), names)
+	return names
+}
+
+func quotedName(parts []string) string {
+	written := make([]string, len(parts))
+	for i, part := range parts {
+		written[i] = quoteTablePart(part)
+	}
+	return strings.Join(written, ".")
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cdc/changelog"
+	"cdc/schema"
 )
 
 func TestFindTableReadsNames(t *testing.T) {
@@ -22,6 +23,7 @@ func TestFindTableReadsNames(t *testing.T) {
 	add(shop, "shop", "public", "products")
 	add(shop, "shop", "Sales", "Orders")
 	add(shop, "shop", "public", "odd.name")
+	add(shop, "shop", "my-app", "a b")
 	shop.commit()
 	add(crm, "crm", "public", "products")
 	crm.commit()
@@ -42,15 +44,21 @@ func TestFindTableReadsNames(t *testing.T) {
 		}
 	}
 	for name, says := range map[string]string{
-		"products":          "could mean shop.public.products or crm.public.products",
-		"Orders":            `could mean shop.public.orders or shop."Sales"."Orders"`,
-		"prodcts":           "did you mean products?",
-		"shop.public.ordrs": "did you mean shop.public.orders?",
-		`"ORDERS"`:          "there is no table",
-		"a.b.c.d":           "there is no table",
-		"":                  "there is no table",
-		"orders.":           "there is no table",
-		`"orders`:           "there is no table",
+		"products":             "could mean shop.public.products or crm.public.products",
+		"Orders":               `could mean shop.public.orders or shop."Sales"."Orders"`,
+		"prodcts":              "did you mean products?",
+		"shop.public.ordrs":    "did you mean shop.public.orders?",
+		`"ORDERS"`:             "there is no table",
+		"a.b.c.d":              "there is no table",
+		"":                     "there is no table",
+		"orders.":              "there is no table",
+		`"orders`:              "none closes it",
+		`"orders"x`:            "comes a point or the end",
+		"odd.name":             `did you mean shop.public."odd.name"?`,
+		"public.odd.name":      `did you mean shop.public."odd.name"?`,
+		"shop.public.odd.name": `did you mean shop.public."odd.name"?`,
+		"my-app.ab":            `did you mean "my-app"."a b"?`,
+		`"my-app"."ab"`:        `did you mean "my-app"."a b"?`,
 	} {
 		_, err := FindTable(ctxb, log, name, cut)
 		var e *NameError
@@ -168,5 +176,26 @@ func TestNameThatATableBearsOnlyLaterIsUnknownBefore(t *testing.T) {
 	var e *NameError
 	if !errors.As(err, &e) || !strings.Contains(err.Error(), "did you mean shop.public.before?") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A column that cannot be written as it is stands in double quotes, and is offered in them.
+func TestColumnsAreFoundInQuotes(t *testing.T) {
+	table := &schema.Table{Source: "shop", Schema: "public", Name: "a b", Columns: []schema.Column{{Name: "a=b"}, {Name: `"x"`}, {Name: "Total"}}}
+	for name, want := range map[string]int{"a=b": 0, `"a=b"`: 0, `"x"`: 1, `"""x"""`: 1, "total": 2, "TOTAL": 2, `"Total"`: 2} {
+		if i, err := findColumn(table, name); err != nil || i != want {
+			t.Errorf("%s: column %d, %v, want %d", name, i, err, want)
+		}
+	}
+	_, err := findColumn(table, `"a=c"`)
+	if want := `there is no column shop.public."a b"."a=c"; did you mean "a=b"?`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestLongListsOfMatchesAreCut(t *testing.T) {
+	e := &NameError{Kind: "table", Name: "t", Matches: []string{"a", "b", "c", "d", "e", "f", "g", "h"}}
+	if want := "table t could mean a or b or c or d or e or f or one of 2 more; name one of them"; e.Error() != want {
+		t.Errorf("%s, want %s", e, want)
 	}
 }

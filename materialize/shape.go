@@ -39,19 +39,26 @@ func project(t *schema.Table, columns []string) (*schema.Table, error) {
 	return p, nil
 }
 
-// findColumn is the index of the named column: exactly, else in another letter case when only one matches.
+// findColumn is the index of the named column: exactly, else in another letter case when only one matches, else without the double
+// quotes that it stands in.
 func findColumn(t *schema.Table, name string) (int, error) {
 	if i := t.Column(name); i >= 0 {
 		return i, nil
 	}
-	e := &NameError{Kind: "column", Name: t.FullName() + "." + name}
+	if text, rest, ok := cutQuoted(name); ok && rest == "" && name[0] == '"' {
+		if i := t.Column(text); i >= 0 {
+			return i, nil
+		}
+		name = text
+	}
+	e := &NameError{Kind: "column", Name: QualifiedName(t) + "." + quoteTablePart(name)}
 	found := -1
 	names := make([]string, len(t.Columns))
 	for i := range t.Columns {
 		names[i] = t.Columns[i].Name
 		if sameFold(names[i], name) {
 			found = i
-			e.Matches = append(e.Matches, names[i])
+			e.Matches = append(e.Matches, quoteTablePart(names[i]))
 		}
 	}
 	if len(e.Matches) == 1 {
@@ -59,6 +66,9 @@ func findColumn(t *schema.Table, name string) (int, error) {
 	}
 	if len(e.Matches) == 0 {
 		e.Nearest = nearest(name, names)
+		for i, near := range e.Nearest {
+			e.Nearest[i] = quoteTablePart(near)
+		}
 	}
 	return 0, e
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -219,7 +220,7 @@ func parseWhere(t *schema.Table, conditions []string) (*materialize.Predicate, e
 		if err != nil {
 			return nil, &exit.Error{
 				Code: exit.Usage, What: err.Error(), Where: text, Err: err,
-				Remedy: `write conditions as column=value; != < <= > >= work too, and \N is null`,
+				Remedy: `write conditions as column=value, the column in double quotes if need be; != < <= > >= work too, and \N is null`,
 			}
 		}
 	}
@@ -238,8 +239,14 @@ var comparisons = []struct {
 	{">", materialize.Greater},
 }
 
+// quotedColumn is a column in double quotes, as one needs whose name has a sign in it.
+var quotedColumn = regexp.MustCompile(`^"(?:[^"]|"")+"`)
+
 func cutCondition(text string) (column string, op materialize.Compare, value string, err error) {
-	at := strings.IndexAny(text, "=<>!")
+	at := len(quotedColumn.FindString(text))
+	if sign := strings.IndexAny(text[at:], "=<>!"); at == 0 || sign != 0 {
+		at = strings.IndexAny(text, "=<>!")
+	}
 	if at <= 0 {
 		return "", 0, "", errors.New("this is no condition")
 	}

@@ -14,6 +14,7 @@ import (
 	"cdc/cmd/cdc/internal/client"
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
+	"cdc/materialize"
 	"cdc/schema"
 	"cdc/sources"
 )
@@ -125,14 +126,17 @@ func sourceNamed(catalog *changelog.Catalog, name string) (changelog.SourceInfo,
 }
 
 // tableNamed is the source's table of that name, or that of any source when none is given: schema.table, or the table's own name
-// where it is unique. One that the source has dropped does not count, as another may have its name by now.
+// where it is unique, as it is or as 'cdc tables' prints it. One that the source has dropped does not count, as another may have its
+// name by now.
 func tableNamed(log changelog.Log, source, name string) (*schema.Table, error) {
-	var found []*schema.Table
-	for _, t := range log.Catalog().TablesAt(log.Bounds().Next - 1) {
-		full := tableName(t.Table)
-		named := name == t.Table.Name || name == full || name == t.Table.Source+"."+full
-		if named && t.State.State != changelog.TableDropped && (source == "" || t.Table.Source == source) {
-			found = append(found, t.Table)
+	found := tablesWhere(log, source, func(t *schema.Table) bool {
+		full := tableName(t)
+		return name == t.Name || name == full || name == t.Source+"."+full
+	})
+	if len(found) != 1 {
+		written := tablesWhere(log, source, func(t *schema.Table) bool { return materialize.Means(name, t) })
+		if len(found) == 0 || len(written) == 1 {
+			found = written
 		}
 	}
 	switch len(found) {
@@ -145,11 +149,20 @@ func tableNamed(log changelog.Log, source, name string) (*schema.Table, error) {
 	case 1:
 		return found[0], nil
 	}
-	one, other, remedy := tableName(found[0]), tableName(found[1]), "name it with its schema"
-	if found[0].Source != found[1].Source {
-		one, other, remedy = found[0].Source+"."+one, found[1].Source+"."+other, "name it with its source and schema"
+	return nil, &exit.Error{
+		Code: exit.Usage, What: fmt.Sprintf("%s could mean %s or %s", name, materialize.QualifiedName(found[0]), materialize.QualifiedName(found[1])),
+		Remedy: "name it as one of them",
 	}
-	return nil, &exit.Error{Code: exit.Usage, What: fmt.Sprintf("%s could mean %s or %s", name, one, other), Remedy: remedy}
+}
+
+// tablesWhere are the source's tables, or those of all sources, that are not dropped and of which the condition holds.
+func tablesWhere(log changelog.Log, source string, holds func(*schema.Table) bool) (found []*schema.Table) {
+	for _, t := range log.Catalog().TablesAt(log.Bounds().Next - 1) {
+		if t.State.State != changelog.TableDropped && (source == "" || t.Table.Source == source) && holds(t.Table) {
+			found = append(found, t.Table)
+		}
+	}
+	return found
 }
 
 // appendDrop records that the source was dropped, if the log knows it, and forgets what is derived from it.

@@ -14,6 +14,7 @@ import (
 	"cdc/changelog"
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
+	"cdc/schema"
 	"cdc/schema/avro"
 	"cdc/sinks"
 	"cdc/sinks/envelope"
@@ -140,12 +141,15 @@ const registryTimeout = 10 * time.Second
 func encoderOf(spec *config.Sink, log changelog.Log) (sinks.Encoder, error) {
 	o := spec.Messages
 	o.Source = describeSource(log)
+	wanted, err := wantedTables(spec.Tables)
+	if err != nil {
+		return nil, err
+	}
+	o.Tables = func() []*schema.Table { return publishedTables(log, wanted) }
 	if spec.Registry.URL != "" {
-		serializer, err := avroOf(&spec.Registry)
-		if err != nil {
+		if o.Serializer, err = avroOf(&spec.Registry); err != nil {
 			return nil, err
 		}
-		o.Serializer = serializer
 	}
 	return envelope.New(o)
 }
@@ -165,6 +169,17 @@ func avroOf(r *config.RegistrySettings) (*envelope.Avro, error) {
 		return nil, err
 	}
 	return envelope.NewAvro(envelope.AvroOptions{Registry: registry, Keys: r.Keys, Values: r.Values, Names: r.Names})
+}
+
+// publishedTables are the versions of the tables that a sink publishes, without those that were never captured.
+func publishedTables(log changelog.Log, wanted func(*schema.Table) bool) (tables []*schema.Table) {
+	catalog, end := log.Catalog(), log.Bounds().Next
+	for _, v := range catalog.Versions() {
+		if at, ok := catalog.TableAt(v.ID, end); ok && at.State.State != changelog.TableUntracked && wanted(v) {
+			tables = append(tables, v)
+		}
+	}
+	return tables
 }
 
 // describeName tells the name of a source of the log.

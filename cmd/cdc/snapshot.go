@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"cdc/cmd/cdc/internal/client"
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/cmd/cdc/internal/present"
+	"cdc/materialize"
 	"cdc/schema"
 	"cdc/sources"
 )
@@ -74,7 +76,7 @@ func (c *snapshotCmd) Run(ctx context.Context, a *App) (err error) {
 
 // request is what is to be recorded.
 func (c *snapshotCmd) request(t *schema.Table) client.ResolveRequest {
-	r := client.ResolveRequest{Source: t.Source, Action: actionRecopy, Table: tableName(t)}
+	r := client.ResolveRequest{Source: t.Source, Action: actionRecopy, Table: materialize.QualifiedName(t)}
 	if c.Where != nil {
 		r.Action, r.Where = changelog.ActionReread, *c.Where
 	}
@@ -94,9 +96,13 @@ func (c *snapshotCmd) find(log *Log) (*schema.Table, error) {
 // say says what was recorded, or done.
 func (c *snapshotCmd) say(a *App, t *schema.Table, r client.ResolveRequest, running bool) error {
 	if a.JSON {
-		_, err := fmt.Fprintf(a.Stdout, "{\"source\":%q,\"table\":%q,\"action\":%q,\"running\":%t,\"complete\":%t}\n",
-			t.Source, r.Table, r.Action, running, c.Wait)
-		return err
+		return json.NewEncoder(a.Stdout).Encode(struct {
+			Source   string `json:"source"`
+			Table    string `json:"table"`
+			Action   string `json:"action"`
+			Running  bool   `json:"running"`
+			Complete bool   `json:"complete"`
+		}{t.Source, tableName(t), r.Action, running, c.Wait})
 	}
 	text := "is recorded and takes effect with the next 'cdc run'"
 	switch {
@@ -105,9 +111,9 @@ func (c *snapshotCmd) say(a *App, t *schema.Table, r client.ResolveRequest, runn
 	case running:
 		text = "is recorded and takes effect now; 'cdc status' shows how far it is"
 	}
-	what := "copy of " + r.Table
+	what := "copy of " + tableName(t)
 	if r.Action == changelog.ActionReread {
-		what = "reread of " + r.Table + " WHERE " + r.Where
+		what = "reread of " + tableName(t) + " WHERE " + r.Where
 	}
 	_, err := fmt.Fprintf(a.Stdout, "%s: %s %s\n", present.Clean(t.Source), present.Clean(what), text)
 	return err
@@ -183,7 +189,7 @@ func (w *snapshotWait) reread() (done bool, err error) {
 			continue
 		}
 		if r.Last.Stage == changelog.RereadEnded {
-			err = &exit.Error{Code: exit.Usage, What: "the rows were not read again: " + r.Last.Detail, Where: w.table.FullName()}
+			err = &exit.Error{Code: exit.Usage, What: "the rows were not read again: " + r.Last.Detail, Where: materialize.QualifiedName(w.table)}
 		}
 		return r.Last.Stage == changelog.RereadComplete, err
 	}
@@ -204,7 +210,7 @@ func (w *snapshotWait) copied() (done bool, err error) {
 	}
 	switch at.State.State {
 	case changelog.TableUntracked, changelog.TableDropped:
-		return false, &exit.Error{Code: exit.Unfit, What: "the table cannot be copied: " + at.State.Detail, Where: w.table.FullName()}
+		return false, &exit.Error{Code: exit.Unfit, What: "the table cannot be copied: " + at.State.Detail, Where: materialize.QualifiedName(w.table)}
 	default:
 		return at.Answerable(), nil
 	}

@@ -20,7 +20,7 @@ type tablesCmd struct {
 
 // Help describes the verb with examples.
 func (tablesCmd) Help() string {
-	return `A table can be asked for from the moment on that it is known from: the end of its first copy. A table that is UNTRACKED is not captured, and says why.
+	return `A table can be asked for from the moment on that it is known from: the end of its first copy. A table that is UNTRACKED is not captured, and says why. Names are printed as every verb, SQL and the patterns of --tables take them, in double quotes where they need them.
 
 Examples:
 

@@ -102,8 +102,23 @@ func (r *run) unparsed(failed *duckError) error {
 		e.Remedy = `at is a word of SQL here: write the column as "at"`
 	case asOfHere.MatchString(original[at:]):
 		e.Remedy = asOfPlace
+	case wantsQuotes(original[:at], failed.Message):
+		e.Remedy = `a name that is a word of SQL, or has other signs in it than letters, digits, _ and $, stands in double quotes, as in "Order"`
 	}
 	return e
+}
+
+var (
+	// nearWord is where DuckDB's parser gave up.
+	nearWord = regexp.MustCompile(`^syntax error at or near "(.*)"`)
+	// beforeName is what a table's name, or its next part, comes behind.
+	beforeName = regexp.MustCompile(`(?i)(\bfrom|\bjoin|[,.])\s*$`)
+)
+
+// wantsQuotes reports whether the parser gave up at what may be a name without the quotes that it needs.
+func wantsQuotes(before, message string) bool {
+	near := nearWord.FindStringSubmatch(message)
+	return near != nil && (near[1] == "`" || near[1] == "-" || beforeName.MatchString(before))
 }
 
 // asOfHere begins a clause that stands where DuckDB expects none.

@@ -107,7 +107,7 @@ func (a *Avro) header(ctx context.Context, use avroUse) (header [headerBytes]byt
 	if err != nil {
 		return header, &sinks.Stop{
 			Kind: changelog.StopSchema, Detail: fmt.Sprintf("topic %s cannot have an Avro schema: %v", use.topic, err),
-			Remedy: fmt.Sprintf("rename one of the two in the database, or choose the names %q, which keep them apart", connect.AvroUnicode),
+			Remedy: fmt.Sprintf("set avro_names=%s, which keeps them apart and changes the names of all schemas of the sink, or leave the table out of the sink", connect.AvroUnicode),
 		}
 	}
 	subject := a.subject(use)

@@ -26,6 +26,9 @@ type Encoder struct {
 	tables      map[schema.VersionID]*table
 	collections map[string]*collection
 	topics      map[string]topicOwner // whose topic it is
+	// owners are those of topics as the log knows them, up to the version indexed.
+	owners  map[string][]topicOwner
+	indexed schema.VersionID
 
 	// What follows is of the unit that is being encoded.
 	emit    func(*sinks.Message) error
@@ -48,17 +51,6 @@ type Encoder struct {
 }
 
 var _ sinks.Encoder = (*Encoder)(nil)
-
-// topicOwner is the table whose changes a topic has.
-type topicOwner struct {
-	id                   schema.TableID
-	source, schema, name string
-}
-
-// same reports whether both are one table: renamed, or dropped and made again under its name.
-func (o topicOwner) same(other topicOwner) bool {
-	return o.id == other.id || o.source == other.source && o.schema == other.schema && o.name == other.name
-}
 
 // leaveOut is what to do about a table that cannot be published.
 const leaveOut = "leave the table out of the sink, and report this"
@@ -189,14 +181,10 @@ func (e *Encoder) tableOf(v *schema.Table) (*table, error) {
 	if err != nil {
 		return nil, stopOf(changelog.StopSchema, v, err)
 	}
-	owner := topicOwner{id: v.ID, source: v.Source, schema: v.Schema, name: v.Name}
-	if other, ok := e.topics[t.topic]; ok && !owner.same(other) {
-		return nil, &sinks.Stop{
-			Kind: changelog.StopSchema,
-			Detail: fmt.Sprintf("tables %s.%s.%s and %s have one topic, %s, as the parts of its name are joined by points and have letters, digits, '.', '_' and '-' only",
-				other.source, other.schema, other.name, v.FullName(), t.topic),
-			Remedy: "rename one of the tables, or leave one out of the sink",
-		}
+	owner := ownerOf(v)
+	e.index(v.Version)
+	if other, ok := e.rival(t.topic, owner); ok {
+		return nil, e.sharedTopic(t.topic, owner, other)
 	}
 	e.topics[t.topic] = owner
 	t.collection = e.collectionOf(v.Schema + "." + v.Name)

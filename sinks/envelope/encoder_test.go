@@ -3,6 +3,7 @@ package envelope
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -161,5 +162,41 @@ func TestEncodeNamesASourceItDoesNotKnow(t *testing.T) {
 	}
 	if err := e.Encode(context.Background(), &u, func(*sinks.Message) error { return nil }); err == nil {
 		t.Error("a source of an unknown kind is no error")
+	}
+}
+
+// Two tables of one topic are a stop before either is published, also after a restart, when only one of them has been met; and the
+// stop names the other pairs, which would be stops one after another.
+func TestTablesOfOneTopicAreFoundInTheLog(t *testing.T) {
+	r := newTestRig(t)
+	for _, name := range []string{"x.a~b", "x.a_b", "x.alone", "x.c~d", "x.c_d", "x.c-d"} {
+		r.addTable(name, "id bigint key")
+	}
+	r.options.Tables = r.catalog.Versions
+	encode := func(table string) error {
+		e, err := New(r.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var u changelog.Unit
+		decode(t, r, manyChanges(r, "c "+table+" id=1", 1), &u)
+		return e.Encode(context.Background(), &u, func(*sinks.Message) error { return nil })
+	}
+	for _, table := range []string{"x.alone", "x.c-d"} {
+		if err := encode(table); err != nil {
+			t.Errorf("%s: %v", table, err)
+		}
+	}
+	for _, table := range []string{"x.a~b", "x.a_b"} {
+		err := encode(table)
+		var stop *sinks.Stop
+		if !errors.As(err, &stop) || stop.Kind != changelog.StopSchema {
+			t.Fatalf("%s: %v, want a stop", table, err)
+		}
+		for _, want := range []string{`shop.x."a b" and shop.x.a_b have`, `so have shop.x."c d" and shop.x.c_d`, "'!shop.x.a_b'"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v does not say %s", table, err, want)
+			}
+		}
 	}
 }

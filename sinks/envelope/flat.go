@@ -26,7 +26,7 @@ func flatSchema(row *connect.Schema) (*connect.Schema, error) {
 		if name := row.Fields[i].Name; name == flatDeleted || name == flatVersion {
 			return nil, &sinks.Stop{
 				Kind: changelog.StopSchema, Detail: fmt.Sprintf("column %q has the name of a field that the flat formats add", name),
-				Remedy: "choose another format, rename the column, or leave the table out of the sink",
+				Remedy: "leave the table out of the sink, and publish it, if it is wanted, by a sink of another name, topic_prefix and format",
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"cdc/changelog"
+	"cdc/schema"
 	"cdc/sinks/connect"
 )
 
@@ -87,6 +88,9 @@ type Options struct {
 	TopicPrefix string
 	// Source introduces a source of the log. It is required.
 	Source func(changelog.SourceID) (Source, error)
+	// Tables are the versions of all tables that are published, as far as the log knows them: two of one topic are found before either
+	// is published, after a restart too. Without it, they are found when both have been met.
+	Tables func() []*schema.Table
 	// Serializer makes keys and values of DebeziumAvro and FlatAvro, which require it; others make JSON themselves.
 	Serializer connect.Serializer
 }

@@ -3,7 +3,8 @@
 // Open makes this process the one writer: it fences every partition that the sink is known to write with an empty aborted
 // transaction (a bumped producer epoch alone fences nobody), and only then reads back the identity of each partition's last message,
 // which every message carries in the header cdc.id. Each partition goes on after its own identity. A topic that is met later is
-// fenced and read back in the same way before the first message.
+// fenced and read back in the same way before the first message; messages to it are held meanwhile, and topics that are met while others
+// are opened are opened together.
 //
 // Messages are put into record batches of format 2, encoded here. A partition has one batch on its way at most, and the same bytes
 // are sent until the broker has answered: what was appended already is recognised by its producer, epoch and sequence. What has been

@@ -63,8 +63,9 @@ func judge(code int16) verdict {
 
 // remedies say what to do about codes that last.
 var remedies = map[int16]string{
-	codeCorrupt:               "look for a faulty network or proxy between cdc and the broker",
-	17:                        "give the table's topic a name that Kafka allows (letters, digits, '.', '_' and '-', at most 249)",
+	codeCorrupt: "look for a faulty network or proxy between cdc and the broker",
+	17: "a topic's name has at most 249 signs, and may not differ from another one's in '.' and '_' alone: leave the table out by the sink's tables, " +
+		"and publish it, if it is wanted, by a sink of another name and topic_prefix",
 	codeTopicUnauthorized:     "allow the sink's principal Write, Read and Describe on the topic, and Create where topics are to be created",
 	30:                        "allow the sink's principal what the broker names",
 	31:                        "allow the sink's principal IdempotentWrite and Create on the cluster",

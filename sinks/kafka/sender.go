@@ -34,6 +34,7 @@ func (s *session) run() {
 	s.spawn = func(f func(context.Context)) { s.running.Go(func() { f(ctx) }) }
 	s.spawn(s.keepLease)
 	s.spawn(s.findLeaders)
+	s.spawn(s.openTopics)
 }
 
 // sender is the broker's, with the mutex held.

@@ -38,8 +38,10 @@ type session struct {
 	end     context.CancelFunc
 	running sync.WaitGroup
 
-	mu      sync.Mutex        // guards the fields below, and those of partitions
-	topics  map[string]*topic // changed by Write only, which reads it without the mutex
+	mu      sync.Mutex // guards the fields below, and those of partitions
+	topics  map[string]*topic
+	unknown map[string][]held // messages to topics that are not open yet, in order
+	meet    sync.Cond         // unknown has grown, or the session has failed
 	senders map[int32]*sender
 	lost    []*partition // to be looked for in the cluster
 	seek    sync.Cond    // lost has grown, or the session has failed
@@ -177,55 +179,56 @@ func (s *session) resume(ctx context.Context, places map[*partition]*place) (aft
 	return after, nil
 }
 
-// open finds a topic that is met for the first time, and makes sure that this process alone writes it.
-func (s *session) open(ctx context.Context, name string) (*topic, error) {
-	topics, err := s.find(ctx, []string{name})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.settle(ctx, topics, s.extend); err != nil {
-		return nil, err
-	}
+// add takes a message into its partition's batch, and waits while too much is on its way. A message to a topic that is met for the
+// first time is held until the topic is open.
+func (s *session) add(ctx context.Context, m *sinks.Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.topics[topics[0].name] = topics[0]
-	for _, p := range topics[0].partitions {
-		s.sender(p.leader)
-	}
-	return topics[0], nil
-}
-
-// add takes a message into its partition's batch, and waits while too much is on its way.
-func (s *session) add(ctx context.Context, m *sinks.Message) error {
-	t := s.topics[m.Topic]
-	if t == nil {
-		var err error
-		if t, err = s.open(ctx, m.Topic); err != nil {
-			return err
-		}
-	}
-	p := t.partitions[partitionOf(m.Key, len(t.partitions))]
-	if !m.Identity.After(p.floor) {
+	p := s.partitionOf(m)
+	if p != nil && !m.Identity.After(p.floor) {
 		return nil // it has arrived in an earlier session
 	}
 	bound := recordBound(m)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err := s.await(ctx, func() bool { return s.waiting == 0 || s.waiting+int64(bound) <= s.o.MaxInFlightBytes }); err != nil {
 		return err
 	}
-	if p.filling != nil && p.filling.bytes()+bound > s.limit(t.name) {
+	if p == nil {
+		p = s.partitionOf(m) // the topic may have been opened meanwhile
+	}
+	if p == nil {
+		s.hold(m, bound)
+		return nil
+	}
+	s.put(p, m, bound, s.written)
+	return nil
+}
+
+// partitionOf is the message's partition, nil while its topic is not open, with the mutex held.
+func (s *session) partitionOf(m *sinks.Message) *partition {
+	t := s.topics[m.Topic]
+	if t == nil {
+		return nil
+	}
+	return t.partitions[partitionOf(m.Key, len(t.partitions))]
+}
+
+// put adds a message, unless it has arrived in an earlier session, to the batch of its partition, with the mutex held. bound is that of
+// its record, before the unit before the message's.
+func (s *session) put(p *partition, m *sinks.Message, bound int, before changelog.Offset) {
+	if !m.Identity.After(p.floor) {
+		return
+	}
+	if p.filling != nil && p.filling.bytes()+bound > s.limit(p.topic.name) {
 		p.full, p.filling = append(p.full, p.filling), nil
 	}
 	if p.filling == nil {
 		p.filling = s.newBatch()
-		p.filling.before = s.written
+		p.filling.before = before
 	}
-	before := p.filling.bytes()
+	size := p.filling.bytes()
 	p.filling.add(m, &s.origin)
-	s.waiting += int64(p.filling.bytes() - before)
+	s.waiting += int64(p.filling.bytes() - size)
 	s.dispatch(p)
-	return nil
 }
 
 func (s *session) limit(topic string) int {
@@ -276,6 +279,7 @@ func (s *session) fail(err error) {
 	}
 	s.room.Broadcast()
 	s.seek.Broadcast()
+	s.meet.Broadcast()
 	for _, b := range s.senders {
 		b.work.Broadcast()
 	}
@@ -317,7 +321,7 @@ func (s *session) checkpoint() sinks.Checkpoint {
 		}
 		topics[name] = ts
 	}
-	st, c := state{Topics: topics}, sinks.Checkpoint{Offset: arrived(s.written, s.topics)}
+	st, c := state{Topics: topics}, sinks.Checkpoint{Offset: arrived(heldBack(s.written, s.unknown), s.topics)}
 	if c.Offset < s.reported {
 		st.After = new(c.Offset)
 		c = sinks.Checkpoint{Offset: s.reported}

@@ -61,9 +61,9 @@ func (k *Sink) Open(ctx context.Context, saved sinks.Checkpoint) (changelog.Offs
 	s := &session{
 		o: &k.o, cluster: newCluster(&k.o), compressor: k.compressor, transactionalID: k.o.TransactionalID(), origin: newOrigin(k.o.Log.ID(), k.o.Name),
 		counts: &k.counts, limits: k.limits, recorded: recorded, saved: after, reported: saved.Offset,
-		topics: make(map[string]*topic), senders: make(map[int32]*sender),
+		topics: make(map[string]*topic), unknown: make(map[string][]held), senders: make(map[int32]*sender),
 	}
-	s.seek.L, s.room.L = &s.mu, &s.mu
+	s.seek.L, s.room.L, s.meet.L = &s.mu, &s.mu, &s.mu
 	after, err = s.start(ctx)
 	if err != nil {
 		return 0, errors.Join(err, s.cluster.close())

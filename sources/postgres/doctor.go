@@ -150,7 +150,7 @@ func (d *doctor) tables(ctx context.Context) error {
 func (d *doctor) publication(ctx context.Context, sel selection) error {
 	pubs := d.s.publications()
 	if !pubs.own {
-		return d.judge("publication", fmt.Sprintf("%q exists", pubs.main), d.s.checkNamedPublication(ctx, d.c, pubs))
+		return d.namedPublication(ctx, pubs, sel)
 	}
 	r, err := d.c.one(ctx, `SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = $1),
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')`, pubs.main)
@@ -172,6 +172,35 @@ func (d *doctor) publication(ctx context.Context, sel selection) error {
 			"run: GRANT CREATE ON DATABASE "+quoteName(d.s.Database())+" TO "+quoteName(d.s.dsn.config.User)+";")
 	default:
 		d.add("publication", sources.SeverityOK, "the role may make one", "")
+	}
+	return nil
+}
+
+// namedPublication looks at a publication that somebody has made: it is used as it is, so that tables which it does not hold whole are
+// not captured.
+func (d *doctor) namedPublication(ctx context.Context, pubs publications, sel selection) error {
+	err := d.s.checkNamedPublication(ctx, d.c, pubs)
+	if err != nil {
+		return d.judge("publication", "", err)
+	}
+	held, err := d.c.readPublished(ctx, pubs.names())
+	if err != nil {
+		return err
+	}
+	within := sel.within(held, pubs, d.s.o.Name)
+	d.add("publication", sources.SeverityOK, fmt.Sprintf("%q exists, with %d of the tables", pubs.main, len(within.chosen)), "")
+	var missing, add []string
+	for _, l := range within.left[len(sel.left):] {
+		if _, ok := held[l.oid]; ok {
+			d.add("table "+l.quoted(), sources.SeverityWarning, l.reason, l.remedy)
+			continue
+		}
+		missing, add = append(missing, l.quoted()), append(add, "ONLY "+l.quoted())
+	}
+	if len(missing) > 0 {
+		d.add("publication", sources.SeverityWarning,
+			fmt.Sprintf("%q does not hold %d of the tables, which are not captured: %s", pubs.main, len(missing), listed(missing)),
+			"let their owner run: ALTER PUBLICATION "+quoteName(pubs.main)+" ADD TABLE "+strings.Join(add, ", ")+"; or leave them out by --tables")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -204,8 +205,14 @@ func (sel selection) within(held map[uint32]published, pubs publications, source
 // reasonLate is why a table that matches is not captured although it could be.
 const reasonLate = "was made after the copy"
 
+// plainName is a name that neither the shell nor a pattern reads as anything else.
+var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
 // recopyCommand copies one table.
 func recopyCommand(source string, t *tableInfo) string {
+	if !plainName.MatchString(t.schema) || !plainName.MatchString(t.name) {
+		return "cdc resolve " + source + " --recopy '" + strings.ReplaceAll(t.quoted(), "'", `'\''`) + "'"
+	}
 	return "'cdc resolve " + source + " --recopy " + t.schema + "." + t.name + "'"
 }
 

@@ -203,6 +203,52 @@ func TestDoctorSaysThatOnlyAnOwnerPublishesATable(t *testing.T) {
 	}
 }
 
+// A publication is used as it is, so that the tables which it lacks would be left out without a word.
+func TestDoctorSaysWhatAPublicationLacks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, `CREATE TABLE t (id int PRIMARY KEY)`, `CREATE TABLE "It's 1" (id int PRIMARY KEY)`, `CREATE TABLE u (id int PRIMARY KEY)`)
+	r.sql(`CREATE PUBLICATION mine FOR TABLE t WITH (publish_via_partition_root = true)`)
+	r.o.Publication = "mine"
+	r.open()
+	findings, err := r.src.Doctor(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	warned := false
+	for _, f := range findings {
+		if f.Check != "publication" || f.Severity == sources.SeverityOK {
+			continue
+		}
+		warned = f.Severity == sources.SeverityWarning && strings.Contains(f.Detail, `does not hold 2 of the tables`)
+		_, statement, _ := strings.Cut(f.Remedy, "run: ")
+		statement, _, _ = strings.Cut(statement, ";")
+		r.sql(statement)
+	}
+	if !warned {
+		t.Fatalf("no warning in %+v", findings)
+	}
+	if findings, err = r.src.Doctor(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if f.Check == "publication" && f.Severity != sources.SeverityOK {
+			t.Errorf("after the remedy: %+v", f)
+		}
+	}
+}
+
+func TestRecopyCommandCanBeGivenToAShell(t *testing.T) {
+	for want, info := range map[string]*tableInfo{
+		`'cdc resolve shop --recopy public.orders'`:            {schema: "public", name: "orders"},
+		`cdc resolve shop --recopy '"public"."It'\''s ""1"""'`: {schema: "public", name: `It's "1"`},
+		`cdc resolve shop --recopy '"odd.schema"."orders"'`:    {schema: "odd.schema", name: "orders"},
+	} {
+		if got := recopyCommand("shop", info); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // finding is what doctor says about a check.
 func (r *rig) finding(check string) sources.Finding {
 	r.Helper()

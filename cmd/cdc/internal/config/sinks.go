@@ -245,7 +245,7 @@ func registrySettings() []setting[Sink] {
 		}),
 		subjects("key_subjects", "keys", func(r *RegistrySettings) *envelope.Subjects { return &r.Keys }),
 		subjects("value_subjects", "values", func(r *RegistrySettings) *envelope.Subjects { return &r.Values }),
-		text("avro_names", "MODE", string(connect.AvroUnderscore), "What becomes of characters that Avro's names cannot have: avro (an underscore) or avro_unicode (_u and their number).",
+		text("avro_names", "MODE", string(connect.AvroUnderscore), "Names that Avro does not allow, with _ for each such character (avro), or with _uXXXX for it and for _ (avro_unicode), which keeps all names apart.",
 			func(r *RegistrySettings, v string) error {
 				return chooseAs(&r.Names, v, connect.AvroUnderscore, connect.AvroUnicode)
 			}),

@@ -283,10 +283,6 @@ func (t *translator) format() {
 		}
 		t.subjects(part)
 	}
-	if v, ok := t.take("schema.name.adjustment.mode", "avro_names"); ok && v != "none" {
-		t.setSink("avro_names", v)
-	}
-	t.take("field.name.adjustment.mode", "avro_names")
 	flat := false
 	if names, ok := t.left["transforms"]; ok {
 		flat = t.transforms(names)
@@ -295,6 +291,29 @@ func (t *translator) format() {
 	t.setSink("format", format[[2]bool{avro, flat}])
 	if !avro && schemas {
 		t.setSink("schemas", "true")
+	}
+	t.names(avro)
+}
+
+// names translates what becomes of characters that a name may not have in Avro, which Debezium replaces in JSON, too.
+func (t *translator) names(avro bool) {
+	const unicode = "avro_unicode"
+	apart := false
+	for _, property := range []string{"schema.name.adjustment.mode", "field.name.adjustment.mode"} {
+		switch {
+		case !avro && t.left[property] == "none":
+			t.takeAs(property, Unneeded, "names in JSON stay as they are")
+		case !avro:
+			t.takeAs(property, Unsupported, "names in JSON stay as they are")
+		case t.left[property] == unicode:
+			t.take(property, "avro_names, for types and fields")
+			apart = true
+		default:
+			t.takeAs(property, Unneeded, "Avro's names are adjusted by default")
+		}
+	}
+	if apart {
+		t.setSink("avro_names", unicode)
 	}
 }
 

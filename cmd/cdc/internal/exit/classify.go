@@ -85,7 +85,7 @@ func ofMoment(err error) *Error {
 
 func nameRemedy(e *materialize.NameError) string {
 	if e.Kind == "table" && len(e.Matches)+len(e.Nearest) == 0 {
-		return "'cdc tables' lists what the log holds"
+		return "'cdc tables' lists what the log holds, each name as it is to be written"
 	}
 	return ""
 }

@@ -123,6 +123,9 @@ func (w *writer) tables(key string, all []sources.Candidate) {
 	}
 	for _, t := range fit {
 		note := fmt.Sprintf("about %d rows", t.Rows)
+		if t.Rows == 0 {
+			note = "empty, or never analysed"
+		}
 		if !t.Keyed {
 			note += ", without a key: copied as one, at a snapshot"
 		}
