@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -121,4 +122,42 @@ func TestSinkThatStartsInTheFutureWaits(t *testing.T) {
 		t.Errorf("a sink that waits for its start: %s", status)
 	}
 	p.stop()
+}
+
+// A sink that has come to a named stop goes on when an operator has mended what it names, and says so, while the capture runs on.
+func TestStoppedSinkIsTriedAgain(t *testing.T) {
+	k := testservers.SharedKafka(t)
+	c := newRig(t, testservers.Shared(t))
+	topic := c.source + ".public.orders"
+	c.appSQL("CREATE TABLE orders (id int PRIMARY KEY)")
+	c.appSQL("INSERT INTO orders VALUES (1)")
+	p := c.run("--sink", "kafka://"+strings.Join(k.Addrs(), ",")+"?partitions=1")
+	published := func(want int) func() bool {
+		return func() bool {
+			records, err := k.ReadTopic(t.Context(), topic, testservers.KafkaReadCommitted)
+			return err == nil && len(records) == want
+		}
+	}
+	until(t, "the first row to be published", published(1))
+	if r := c.cdc("resolve", "kafka", "--retry"); r.code != 2 || !strings.Contains(r.err, "is in no named stop") {
+		t.Error(r)
+	}
+	if r := c.cdc("resolve", "kafkaa", "--retry"); r.code != 2 || !strings.Contains(r.err, "this run has kafka") {
+		t.Error(r)
+	}
+	must(t, k.DeleteTopic(t.Context(), topic))
+	stopped := func() bool {
+		c.appSQL("INSERT INTO orders SELECT max(id) + 1 FROM orders")
+		return strings.Contains(c.must("status", "--json"), `"phase":"stopped"`)
+	}
+	until(t, "the sink to stop", stopped)
+	must(t, os.Remove(filepath.Join(c.data(), "sinks", "kafka", "checkpoint.json")))
+	c.must("resolve", "kafka", "--retry")
+	rows, err := strconv.Atoi(strings.TrimSpace(c.sql("SELECT count(*) FROM orders")))
+	must(t, err)
+	until(t, "all rows to be published", published(rows))
+	p.stop()
+	if r := c.cdc("resolve", "kafka", "--retry"); r.code != 2 || !strings.Contains(r.err, "not running") {
+		t.Error(r)
+	}
 }

@@ -24,6 +24,7 @@ const (
 	actionRecopy    = "recopy"
 	actionAcceptGap = "accept-gap"
 	actionDrop      = "drop"
+	actionRetry     = "retry" // of a sink; nothing is recorded
 )
 
 // maxTagBytes bounds the name of a tag.
@@ -189,6 +190,9 @@ func (c *capture) Tag(ctx context.Context, r client.TagRequest) error {
 // Resolve implements server.Run: the source goes on at once. One that streams finds a decision about a table by itself and need not
 // be interrupted for it.
 func (c *capture) Resolve(ctx context.Context, r client.ResolveRequest) error {
+	if r.Action == actionRetry {
+		return c.retry(r.Source)
+	}
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	if err := appendDecision(ctx, c.log, r); err != nil {

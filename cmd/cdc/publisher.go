@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,9 +28,10 @@ type publisher struct {
 	store *sinks.Store
 	wants func(*schema.Table) bool
 
-	running sync.Mutex // held while the sink is used
+	running sync.Mutex    // held while the sink is used
+	again   chan struct{} // an operator has acted upon a stop
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards sink, store and all below
 	cancel  context.CancelCauseFunc
 	phase   sinks.Phase
 	since   time.Time
@@ -46,7 +48,7 @@ func (c *capture) newPublisher(spec config.Sink) (*publisher, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of sink %s: %w", spec.Name, err)
 	}
-	p := &publisher{spec: spec, store: sinks.NewStore(vfs.OS{}, dir), phase: sinks.PhaseOpening, since: time.Now()}
+	p := &publisher{spec: spec, store: sinks.NewStore(vfs.OS{}, dir), again: make(chan struct{}, 1), phase: sinks.PhaseOpening, since: time.Now()}
 	saved, err := p.store.Load()
 	if err != nil {
 		return nil, err
@@ -82,32 +84,90 @@ func wantedTables(texts []string) (func(*schema.Table) bool, error) {
 // errDrain is the cause for which the publishing ends that goes on for ever: what there is to the end is about to be published.
 var errDrain = errors.New("the end is published")
 
-// publish runs the sink. A sink that stops leaves the capture running: what it lacks waits in the log. Its error ends the run only
-// when it has never worked: then what is wrong is how it was named.
+// publish runs the sink. A sink that stops leaves the capture running: what it lacks waits in the log until an operator has it tried
+// again. Its error ends the run only when it has never worked: then what is wrong is how it was named.
 func (c *capture) publish(ctx context.Context, p *publisher) error {
-	publishing, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	err := func() error {
-		p.running.Lock()
-		defer p.running.Unlock()
-		p.mu.Lock()
-		p.cancel = cancel
-		p.mu.Unlock()
-		if err := c.start(publishing, p, startForever); err != nil {
+	for {
+		drained, err := c.publishUntilStop(ctx, p)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case drained:
+			<-ctx.Done()
+			return context.Cause(ctx)
+		case !p.hasWorked():
+			return unusable(p.spec.Name, err)
+		case !ofSink(err):
 			return err
 		}
-		return sinks.Run(publishing, c.runOptions(p))
-	}()
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(context.Cause(publishing), errDrain), p.hasWorked() && ofSink(err):
-		<-ctx.Done()
-		return context.Cause(ctx)
-	case !p.hasWorked():
-		return unusable(p.spec.Name, err)
+		select {
+		case <-p.again:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := c.renew(p); err != nil {
+			return err
+		}
 	}
-	return err
+}
+
+// publishUntilStop publishes until the sink stops, or what there is to the end is about to be published by drain.
+func (c *capture) publishUntilStop(ctx context.Context, p *publisher) (drained bool, err error) {
+	publishing, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.running.Lock()
+	defer p.running.Unlock()
+	p.mu.Lock()
+	p.cancel = cancel
+	p.mu.Unlock()
+	if err = c.start(publishing, p, startForever); err == nil {
+		err = sinks.Run(publishing, c.runOptions(p))
+	}
+	return errors.Is(context.Cause(publishing), errDrain), err
+}
+
+// renew forgets what the sink knows of its destination: only what is in its folder counts, where an operator may have changed it.
+func (c *capture) renew(p *publisher) error {
+	sink, err := openSink(&p.spec, c.log, c.logger)
+	if err != nil {
+		return err
+	}
+	p.running.Lock()
+	defer p.running.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sink, p.store = sink, sinks.NewStore(vfs.OS{}, filepath.Join(sinksDir(c.app.Data), p.spec.Name))
+	return nil
+}
+
+// retry has a sink tried again that has come to a named stop.
+func (c *capture) retry(name string) error {
+	var names []string
+	for _, p := range c.publishers {
+		names = append(names, p.spec.Name)
+		if p.spec.Name != name {
+			continue
+		}
+		if !p.stopped() {
+			return &exit.Error{Code: exit.Usage, What: "sink " + name + " is in no named stop", Remedy: "'cdc status' shows what it is doing"}
+		}
+		select {
+		case p.again <- struct{}{}:
+		default: // it is about to be tried
+		}
+		return nil
+	}
+	remedy := "this run has no sinks"
+	if len(names) > 0 {
+		remedy = "this run has " + strings.Join(names, ", ")
+	}
+	return &exit.Error{Code: exit.Usage, What: fmt.Sprintf("there is no sink %q", name), Remedy: remedy}
+}
+
+func (p *publisher) stopped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.phase == sinks.PhaseStopped
 }
 
 func (c *capture) runOptions(p *publisher) sinks.RunOptions {
@@ -176,7 +236,10 @@ func (p *publisher) hasWorked() bool {
 
 // status is what the sink is doing.
 func (p *publisher) status(durable changelog.Offset) client.Sink {
-	progress, arrived := p.sink.Progress(), p.sink.Arrived()
+	p.mu.Lock()
+	sink := p.sink
+	p.mu.Unlock()
+	progress, arrived := sink.Progress(), sink.Arrived()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := client.Sink{
