@@ -64,7 +64,6 @@ type Rows struct {
 	fs  vfs.FS
 	dir string
 	db  *pebble.DB
-	bad bool // something could not be read or written: the rows are to be made again
 
 	tables     map[schema.TableID]*keptTable
 	unwanted   map[schema.VersionID]bool
@@ -89,6 +88,7 @@ type Rows struct {
 	undoable changelog.Offset // the last unit that has undo records
 	undone   int              // bytes written since floor
 	dead     bool             // spaceDead may hold something
+	bad      bool             // something could not be read or written: the rows are to be made again
 }
 
 // keptTable says where rows of a table are.
@@ -368,7 +368,11 @@ func (r *Rows) end() error {
 
 // failed notes that the rows are of no use when something could not be done to them.
 func (r *Rows) failed(err error) error {
-	r.bad = r.bad || err != nil
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.bad = true
+	}
 	return err
 }
 
@@ -401,6 +405,7 @@ func (r *Rows) Arrived(n changelog.Offset) error {
 		err = r.db.Flush()
 	}
 	if err != nil {
+		r.bad = true
 		return fmt.Errorf("write old rows: %w", err)
 	}
 	r.floor, r.undone = n, 0
