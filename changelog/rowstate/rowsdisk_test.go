@@ -7,6 +7,7 @@ import (
 
 	"cdc/changelog"
 	"cdc/changelog/disklog"
+	"cdc/changelog/vfs"
 	"cdc/schema"
 )
 
@@ -43,7 +44,7 @@ func noteOf(t *testing.T, l *disklog.Log, rows *Rows, at changelog.Offset) strin
 }
 
 // tell appends a change of the row 1.
-func tell(t *testing.T, l *disklog.Log, op changelog.Op, table *schema.Table, text string) changelog.Offset {
+func tell(t testing.TB, l *disklog.Log, op changelog.Op, table *schema.Table, text string) changelog.Offset {
 	t.Helper()
 	n, err := l.Append(t.Context(), unitOf(l, Change{Op: op, Table: table, After: pair(t, table, 1, 1, []byte(text))}))
 	if err == nil {
@@ -119,5 +120,126 @@ func TestOldRowsOfAnotherLogAreNotUsed(t *testing.T) {
 		if err := rows.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// largeUnit appends a row, and a transaction whose changes lie in a side segment: the row is counted up from 0. It returns both commits.
+func largeUnit(t testing.TB, l *disklog.Log, table *schema.Table, changes int64) (first, n changelog.Offset) {
+	t.Helper()
+	first = tell(t, l, changelog.OpCreate, table, "first")
+	var unit changelog.UnitBuilder
+	unit.Reset(changelog.UnitTx)
+	unit.Meta.Source, unit.Meta.Epoch = 1, 1
+	side, err := l.NewSide()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const piece = 1000
+	for b := range changes {
+		var row schema.Builder
+		row.Reset(table.Layout(), nil)
+		row.Int(0, 1)
+		row.Int(1, b)
+		row.String(2, "text")
+		packed, err := row.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		unit.RowChange(changelog.OpUpdate, table, changelog.ImageNone, nil, packed, nil)
+		if b%piece == piece-1 {
+			if err := side.Write(unit.TakeChanges(), piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ref, err := side.Seal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit.SetSide(ref)
+	n, err = l.Append(t.Context(), &unit)
+	if err == nil {
+		err = l.WaitDurable(t.Context(), n)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return first, n
+}
+
+// A transaction of any size is taken back when it was read in part, and its old rows are the same the second time.
+func TestG3OldRowsOfALargeUnitReadInPart(t *testing.T) {
+	const changes = 40_000
+	l := newLog(t)
+	table := pairs(t, l, "a")
+	first, n := largeUnit(t, l, table, changes)
+	rows := NewRows(RowsOptions{Dir: t.TempDir(), Log: l})
+	defer rows.Close()
+	for _, part := range []int64{changes * 3 / 4, changes / 2, changes} {
+		if err := rows.Seek(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+		cursor, err := l.Cursor(changelog.CursorOptions{From: n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := cursor.Next(t.Context())
+		if err == nil {
+			err = rows.Begin(u)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c changelog.Change
+		for b := range part {
+			if _, err := u.Next(&c); err != nil {
+				t.Fatal(err)
+			}
+			want := b - 1
+			if b == 0 {
+				want = 1 // of tell
+			}
+			if c.Image != changelog.ImageFull || c.Before.Int(1) != want {
+				t.Fatalf("change %d of %d has an old row of %d, want %d", b, part, c.Before.Int(1), want)
+			}
+		}
+		if err := cursor.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOldRows is what a change costs whose old row is completed.
+func BenchmarkOldRows(b *testing.B) {
+	const changes = 100_000
+	l, err := disklog.Open("data", disklog.Options{FS: vfs.NewMem()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	table := pairs(b, l, "a")
+	first, n := largeUnit(b, l, table, changes)
+	rows := NewRows(RowsOptions{Dir: b.TempDir(), Log: l})
+	defer rows.Close()
+	b.ReportAllocs()
+	for read := 0; read < b.N; read += changes {
+		if err := rows.Seek(b.Context(), first); err != nil {
+			b.Fatal(err)
+		}
+		cursor, err := l.Cursor(changelog.CursorOptions{From: n})
+		if err != nil {
+			b.Fatal(err)
+		}
+		u, err := cursor.Next(b.Context())
+		if err == nil {
+			err = rows.Begin(u)
+		}
+		if err == nil {
+			err = rows.Finish(b.Context())
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = cursor.Close()
 	}
 }
