@@ -95,7 +95,8 @@ func (u *Unit) decodeRowChange(b []byte, c *Change) (bool, error) {
 	if table == nil {
 		return false, fmt.Errorf("%w: table version %d is not in the catalog", ErrUnit, version)
 	}
-	if u.tables != nil && !u.tables.Has(table.ID) || u.wanted != nil && !u.wanted(table) {
+	wanted := u.wanted == nil || u.wanted(table)
+	if u.tables != nil && !u.tables.Has(table.ID) || !wanted && u.complete == nil {
 		return false, nil
 	}
 	*c = Change{
@@ -116,7 +117,10 @@ func (u *Unit) decodeRowChange(b []byte, c *Change) (bool, error) {
 	if flags&changeFromState != 0 {
 		c.FromState = b
 	}
-	return true, checkOp(c)
+	if err := checkOp(c); err != nil || u.complete == nil {
+		return wanted, err
+	}
+	return wanted, u.complete(c)
 }
 
 // checkOp refuses a change whose rows do not go with its op.

@@ -167,7 +167,7 @@ func DecodeUnit(b []byte, u *Unit) (int, error) {
 	u.catalog, rest = rest[:catalogBytes], rest[catalogBytes:]
 	u.catalogRecords = uint64(binary.LittleEndian.Uint32(b[16:]))
 	u.changes, u.side = rest, SideRef{}
-	u.read, u.ordinal, u.chunks, u.wanted = 0, 0, nil, nil
+	u.read, u.ordinal, u.chunks, u.wanted, u.complete = 0, 0, nil, nil, nil
 	if err := u.check(); err != nil {
 		return 0, err
 	}
@@ -185,6 +185,7 @@ type Unit struct {
 	versions Versions
 	tables   *TableSet
 	wanted   func(*schema.Table) bool
+	complete func(*Change) error
 	chunks   func() ([]byte, error)
 	read     int // bytes of changes consumed
 	ordinal  uint64
@@ -241,6 +242,10 @@ func (u *Unit) Attach(versions Versions, tables *TableSet, chunks func() ([]byte
 // Keep has Next leave out changes of table versions for which wanted reports false; messages pass. It is asked once a change. Unlike
 // CursorOptions.Tables, which is settled when the cursor is opened, it may decide about tables that are met for the first time.
 func (u *Unit) Keep(wanted func(*schema.Table) bool) { u.wanted = wanted }
+
+// Complete has Next call f with each row change that it has read, before it gives it back, so that f may fill in what the source did not
+// send of the old row. f also sees the changes that Keep leaves out. Its error is that of Next.
+func (u *Unit) Complete(f func(*Change) error) { u.complete = f }
 
 func (u *Unit) check() error {
 	m := &u.Meta

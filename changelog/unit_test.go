@@ -331,3 +331,52 @@ func TestUnitThatIsTooLargeSaysSo(t *testing.T) {
 		t.Errorf("the builder keeps %d bytes", cap(b.changes))
 	}
 }
+
+// Whoever completes changes sees all of them, those that are left out for the reader too, and its error is the reader's.
+func TestCompleteSeesWhatKeepLeavesOut(t *testing.T) {
+	c := NewCatalog()
+	orders, users := newTestTable(t, c, "orders", 7), newTestTable(t, c, "users", 8)
+	var b UnitBuilder
+	b.Reset(UnitTx)
+	b.Meta.Source, b.Meta.Epoch, b.Meta.First = 1, 1, 100
+	for _, table := range []*schema.Table{orders, users, orders} {
+		b.RowChange(OpUpdate, table, ImageNone, nil, packRow(t, table, 5, "new"), nil)
+	}
+	raw, err := b.AppendUnit(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := orders.Layout().Row(packRow(t, orders, 5, "old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(fail error) (seen, kept []string, err error) {
+		var u Unit
+		if _, err := DecodeUnit(raw, &u); err != nil {
+			t.Fatal(err)
+		}
+		u.Attach(c, nil, nil)
+		u.Keep(func(table *schema.Table) bool { return table == orders })
+		u.Complete(func(c *Change) error {
+			seen = append(seen, c.Table.Name)
+			c.Before, c.Image = old, ImageFull
+			return fail
+		})
+		var change Change
+		for {
+			ok, err := u.Next(&change)
+			if !ok || err != nil {
+				return seen, kept, err
+			}
+			kept = append(kept, change.Table.Name+" "+string(change.Before.Bytes(1)))
+		}
+	}
+	seen, kept, err := read(nil)
+	if want := []string{"orders old", "orders old"}; err != nil || len(seen) != 3 || !reflect.DeepEqual(kept, want) {
+		t.Fatalf("%v seen, %v kept, error %v", seen, kept, err)
+	}
+	full := errors.New("the disk is full")
+	if seen, kept, err = read(full); !errors.Is(err, full) || len(seen) != 1 || kept != nil {
+		t.Fatalf("%v seen, %v kept, error %v", seen, kept, err)
+	}
+}

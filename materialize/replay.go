@@ -42,15 +42,7 @@ func sameIdentity(a, b *schema.Table) bool {
 	}
 	switch how {
 	case byKey:
-		x, y := a.KeyColumns(), b.KeyColumns()
-		if len(x) != len(y) {
-			return false
-		}
-		for i := range x {
-			if !sameKeyColumn(&a.Columns[x[i]], &b.Columns[y[i]]) {
-				return false
-			}
-		}
+		return schema.SameKey(a, b)
 	case byRow:
 		if len(a.Columns) != len(b.Columns) {
 			return false
@@ -63,10 +55,6 @@ func sameIdentity(a, b *schema.Table) bool {
 	case byOffset:
 	}
 	return true
-}
-
-func sameKeyColumn(a, b *schema.Column) bool {
-	return a.ID == b.ID && a.Kind == b.Kind && a.Fold == b.Fold && a.SQLType == b.SQLType
 }
 
 // replay rebuilds one table from its copy on, for the requests that the copy serves.

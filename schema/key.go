@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -57,6 +58,14 @@ func AppendKey(dst []byte, t *Table, r Row) ([]byte, error) {
 		dst = AppendKeyValue(dst, &t.Columns[i], r, i)
 	}
 	return dst, nil
+}
+
+// SameKey reports whether both versions name their rows by the same columns, so that the keys of a row have the same bytes in both.
+func SameKey(a, b *Table) bool {
+	return slices.EqualFunc(a.key, b.key, func(i, j int) bool {
+		x, y := &a.Columns[i], &b.Columns[j]
+		return x.ID == y.ID && x.Kind == y.Kind && x.Fold == y.Fold && x.SQLType == y.SQLType
+	})
 }
 
 // AppendKeyValue appends the key of column i of the row, whose column is c. Anything but a value encodes as null. Text is ordered by

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cdc/changelog"
+	"cdc/changelog/rowstate"
 	"cdc/schema"
 )
 
@@ -24,6 +25,9 @@ type RunOptions struct {
 	// Wanted reports whether changes of a table version are published; nil for all. Its answers must not change over the life of
 	// a sink, or what has been published no longer tells what is missing. Logical messages belong to no table and are published.
 	Wanted func(*schema.Table) bool
+	// Rows, when set, complete the old rows of changes before the sink sees them. They follow the sink: wherever it goes on, its messages
+	// are those that they would have been without a break. Run closes them.
+	Rows *rowstate.Rows
 	// First says that the sink has never published anything: then the first error of opening it is returned, as what is wrong is more
 	// likely how it was named than the destination.
 	First bool
@@ -51,7 +55,10 @@ const checkpointInterval = time.Second
 
 // Run publishes the log to the sink until the context is done or the sink comes to a named stop, which it returns. Whatever else
 // fails is tried again, for ever, with growing pauses. When the context is done, what was taken is given flushTime to arrive.
-func Run(ctx context.Context, o RunOptions) error {
+func Run(ctx context.Context, o RunOptions) (err error) {
+	if o.Rows != nil {
+		defer func() { err = errors.Join(err, o.Rows.Close()) }()
+	}
 	for pause := (backoff{}); ; {
 		before := o.Sink.Arrived().Offset
 		opened, err := publish(ctx, o)
@@ -97,6 +104,13 @@ func publish(ctx context.Context, o RunOptions) (opened bool, err error) {
 	if o.To != 0 && after >= o.To {
 		return true, nil
 	}
+	if o.Rows != nil {
+		if err := o.Rows.Seek(ctx, after); ctx.Err() != nil {
+			return true, nil
+		} else if err != nil {
+			return true, fmt.Errorf("ready old rows for sink %s: %w", o.Name, err)
+		}
+	}
 	cursor, err := o.Log.Cursor(changelog.CursorOptions{From: after + 1, To: o.To, Follow: o.To == 0})
 	if err != nil {
 		return true, err
@@ -116,7 +130,7 @@ func publish(ctx context.Context, o RunOptions) (opened bool, err error) {
 				return fmt.Errorf("read log for sink %s: %w", o.Name, err)
 			}
 			u.Keep(wanted)
-			if err := o.Sink.Write(publishing, u); err != nil {
+			if err := o.write(publishing, u); err != nil {
 				sound = false
 				return fmt.Errorf("publish to sink %s: %w", o.Name, err)
 			}
@@ -124,7 +138,7 @@ func publish(ctx context.Context, o RunOptions) (opened bool, err error) {
 	})
 	err = group.Wait()
 	if errors.Is(err, errEnd) {
-		err = errors.Join(o.Sink.Flush(ctx), o.Store.Save(o.Sink.Arrived()))
+		err = errors.Join(o.Sink.Flush(ctx), o.save())
 	}
 	if ctx.Err() != nil {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) {
@@ -149,7 +163,30 @@ func finish(ctx context.Context, o RunOptions, sound bool) error {
 	if sound {
 		err = o.Sink.Flush(ctx)
 	}
-	return errors.Join(err, o.Store.Save(o.Sink.Arrived()))
+	return errors.Join(err, o.save())
+}
+
+// write hands a unit to the sink, with whole old rows if they are asked for.
+func (o *RunOptions) write(ctx context.Context, u *changelog.Unit) error {
+	if o.Rows == nil {
+		return o.Sink.Write(ctx, u)
+	}
+	if err := o.Rows.Begin(u); err != nil {
+		return err
+	}
+	if err := o.Sink.Write(ctx, u); err != nil {
+		return err
+	}
+	return o.Rows.Finish(ctx)
+}
+
+// save keeps what has arrived. Only when that is on the disk can the rows be sure that the sink does not go on from before it.
+func (o *RunOptions) save() error {
+	arrived := o.Sink.Arrived()
+	if err := o.Store.Save(arrived); err != nil || o.Rows == nil {
+		return err
+	}
+	return o.Rows.Arrived(arrived.Offset)
 }
 
 // keepCheckpoints saves what has arrived from time to time, and notices when the sink has failed although nothing is written.
@@ -159,7 +196,7 @@ func keepCheckpoints(ctx context.Context, o RunOptions) error {
 	for {
 		select {
 		case <-ticker.C:
-			if err := o.Store.Save(o.Sink.Arrived()); err != nil {
+			if err := o.save(); err != nil {
 				return err
 			}
 			if err := o.Sink.Progress().Err; err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"cdc/changelog"
 	"cdc/changelog/disklog"
+	"cdc/changelog/rowstate"
 	"cdc/changelog/vfs"
 	"cdc/schema"
 )
@@ -29,6 +30,7 @@ type fakeSink struct {
 	block    bool  // Write waits for its context
 	lag      bool  // nothing arrives without Flush
 	tables   []string
+	befores  []string // of updates
 	written  changelog.Offset
 	arrived  changelog.Offset
 	flushes  int
@@ -73,6 +75,9 @@ func (f *fakeSink) Write(ctx context.Context, u *changelog.Unit) error {
 			name = fmt.Sprintf("%s %d", c.Table.Name, c.Table.Version)
 		}
 		f.tables = append(f.tables, name)
+		if c.Op == changelog.OpUpdate && !c.Before.IsZero() {
+			f.befores = append(f.befores, fmt.Sprintf("%d after %d", c.After.Int(1), c.Before.Int(1)))
+		}
 	}
 	f.written = u.Meta.Commit()
 	if !f.lag {
@@ -125,6 +130,7 @@ type harness struct {
 	disk   *vfs.Faulty // of checkpoints
 	sink   *fakeSink
 	wanted func(*schema.Table) bool
+	rows   *rowstate.Rows
 	news   bytes.Buffer
 	phases []string
 	cancel context.CancelFunc
@@ -159,7 +165,7 @@ func (h *harness) start() {
 	ctx, cancel := context.WithCancel(h.Context())
 	h.cancel = cancel
 	o := RunOptions{
-		Log: h.log, Sink: h.sink, Name: "test", Store: NewStore(h.disk, "/sink"), Wanted: h.wanted,
+		Log: h.log, Sink: h.sink, Name: "test", Store: NewStore(h.disk, "/sink"), Wanted: h.wanted, Rows: h.rows,
 		Logger: slog.New(slog.NewTextHandler(&h.news, nil)),
 		Phase:  func(p Phase, err error) { h.phases = append(h.phases, fmt.Sprintf("%s %v", p, err)) },
 	}
@@ -416,6 +422,67 @@ func TestRunPublishesWantedTables(t *testing.T) {
 				h.Fatalf("asked %d times about version %d", asked[version], version)
 			}
 		}
+	})
+}
+
+// A sink that lost what was on its way is given it again with the same old rows, and so is one that starts anew without its checkpoint.
+func TestG3RunCompletesOldRowsTheSameEachTime(t *testing.T) {
+	inBubble(t, func(h *harness) {
+		h.rows = rowstate.NewRows(rowstate.RowsOptions{Log: h.log})
+		counters := &schema.Table{
+			Source: "shop", Schema: "public", Name: "counters", SourceTable: 1, Identity: schema.IdentityKey,
+			Columns: []schema.Column{
+				{ID: 1, Name: "id", Kind: schema.Int64, SQLType: "bigint", NotNull: true, Key: 1}, {ID: 2, Name: "n", Kind: schema.Int64, SQLType: "bigint"},
+			},
+		}
+		if err := counters.Prepare(); err != nil {
+			h.Fatal(err)
+		}
+		counters = h.log.Catalog().Register(1, counters)
+		count := func(op changelog.Op, n int64) {
+			var row schema.Builder
+			row.Reset(counters.Layout(), nil)
+			row.Int(0, 1)
+			row.Int(1, n)
+			packed, err := row.Finish()
+			if err != nil {
+				h.Fatal(err)
+			}
+			h.build.RowChange(op, counters, changelog.ImageNone, nil, packed, nil)
+		}
+		h.build.Reset(changelog.UnitTx)
+		h.build.AddTable(counters)
+		count(changelog.OpCreate, 0)
+		h.append()
+		h.start()
+		h.pass(2 * checkpointInterval)
+		h.sink.set(func() { h.sink.lag = true })
+		for n := range int64(3) {
+			h.build.Reset(changelog.UnitTx)
+			count(changelog.OpUpdate, 2*n+1)
+			count(changelog.OpUpdate, 2*n+2)
+			h.append()
+		}
+		synctest.Wait()
+		want := []string{"1 after 0", "2 after 1", "3 after 2", "4 after 3", "5 after 4", "6 after 5"}
+		wantOnly := func(when string) {
+			h.Helper()
+			h.sink.mu.Lock()
+			defer h.sink.mu.Unlock()
+			if !slices.Equal(h.sink.befores, want) {
+				h.Fatalf("%s the sink was given %q, want %q", when, h.sink.befores, want)
+			}
+			h.sink.befores = nil
+		}
+		wantOnly("at first")
+		h.sink.set(func() { h.sink.errAlone = errors.New("broken pipe") })
+		h.pass(2*checkpointInterval + 2*firstPause)
+		wantOnly("after a fault")
+		h.end()
+		h.sink.set(func() { h.sink.arrived, h.sink.lag = 0, false })
+		h.start()
+		synctest.Wait()
+		wantOnly("from the beginning")
 	})
 }
 

@@ -22,7 +22,7 @@ func newLog(t *testing.T) *disklog.Log {
 }
 
 // pairs is a table of two numbers, of which the named one is the key, and a text.
-func pairs(t *testing.T, l *disklog.Log, key string) *schema.Table {
+func pairs(t testing.TB, l *disklog.Log, key string) *schema.Table {
 	t.Helper()
 	table := &schema.Table{
 		Source: "test", Schema: "public", Name: "pairs", SourceTable: 1, Identity: schema.IdentityKey,
@@ -40,7 +40,7 @@ func pairs(t *testing.T, l *disklog.Log, key string) *schema.Table {
 }
 
 // pair packs a row; the text is left out when it is nil.
-func pair(t *testing.T, table *schema.Table, a, b int64, text []byte) []byte {
+func pair(t testing.TB, table *schema.Table, a, b int64, text []byte) []byte {
 	t.Helper()
 	var row schema.Builder
 	row.Reset(table.Layout(), nil)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cdc/changelog"
+	"cdc/changelog/rowstate"
 	"cdc/changelog/vfs"
 	"cdc/cmd/cdc/internal/client"
 	"cdc/cmd/cdc/internal/config"
@@ -27,6 +28,7 @@ type publisher struct {
 	sink  sinks.Sink
 	store *sinks.Store
 	wants func(*schema.Table) bool
+	rows  *rowstate.Rows // nil unless old rows are completed
 
 	running sync.Mutex    // held while the sink is used
 	again   chan struct{} // an operator has acted upon a stop
@@ -57,8 +59,27 @@ func (c *capture) newPublisher(spec config.Sink) (*publisher, error) {
 	if p.wants, err = wantedTables(spec.Tables); err != nil {
 		return nil, err
 	}
+	if p.rows, err = c.rowsOf(p, filepath.Join(dir, "rows")); err != nil {
+		return nil, err
+	}
 	p.sink, err = openSink(&spec, c.log, c.logger)
 	return p, err
+}
+
+// rowsOf are the newest rows of the sink's tables, by which it completes old rows. Those of a sink that does not are removed.
+func (c *capture) rowsOf(p *publisher, dir string) (*rowstate.Rows, error) {
+	if !p.spec.WholeBefore {
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("remove rows of sink %s: %w", p.spec.Name, err)
+		}
+		return nil, nil
+	}
+	return rowstate.NewRows(rowstate.RowsOptions{
+		Dir: dir, Log: c.log, Wanted: p.wants, Scope: strings.Join(p.spec.Tables, "\n"),
+		Reading: func(from, to changelog.Offset) {
+			c.logger.Info("reading the log for old rows", "sink", p.spec.Name, "from", uint64(from), "to", uint64(to))
+		},
+	}), nil
 }
 
 // wantedTables tells the tables that a sink publishes.
@@ -172,7 +193,7 @@ func (p *publisher) stopped() bool {
 
 func (c *capture) runOptions(p *publisher) sinks.RunOptions {
 	return sinks.RunOptions{
-		Log: c.log, Sink: p.sink, Name: p.spec.Name, Store: p.store, Wanted: p.wants, First: !p.hasWorked(), Logger: c.logger, Phase: p.enter,
+		Log: c.log, Sink: p.sink, Name: p.spec.Name, Store: p.store, Wanted: p.wants, Rows: p.rows, First: !p.hasWorked(), Logger: c.logger, Phase: p.enter,
 	}
 }
 

@@ -30,6 +30,8 @@ type Sink struct {
 	// Start is the moment behind which a new sink begins, the log's beginning when empty.
 	Start    string
 	Messages envelope.Options
+	// WholeBefore completes old rows from the log.
+	WholeBefore bool
 	// Parquet makes files of that format, of changes and not of messages.
 	Parquet bool
 
@@ -144,6 +146,12 @@ func perSink() []setting[Sink] {
 	}, messageSettings(), registrySettings(), kafkaSettings(), fileSettings())
 }
 
+// Values of before.
+const (
+	beforeSource = "source"
+	beforeFull   = "full"
+)
+
 // messageSettings say what is published of a change.
 func messageSettings() []setting[Sink] {
 	text := func(set func(*envelope.Options, string) error) func(*Sink, []string) error {
@@ -158,6 +166,16 @@ func messageSettings() []setting[Sink] {
 					return nil
 				}
 				return chooseAs(&s.Messages.Format, v, envelope.DebeziumJSON, envelope.DebeziumAvro, envelope.FlatJSON, envelope.FlatAvro, envelope.Native)
+			}),
+		},
+		{
+			key: "before", sample: "MODE", preset: beforeSource,
+			help: "Old rows of updates and deletes: source, as the database sent them, or full, completed from the log, for which the newest rows of all tables published are kept on disk.",
+			set: one(func(s *Sink, v string) error {
+				mode := ""
+				err := choose(&mode, v, beforeSource, beforeFull)
+				s.WholeBefore = mode == beforeFull
+				return err
 			}),
 		},
 		{

@@ -33,7 +33,7 @@ func loadSinks(t *testing.T, file string, env map[string]string, urls ...string)
 func TestSinkOfAURL(t *testing.T) {
 	cfg, err := loadSinks(t, "", map[string]string{"CDC_ORDERS_PASSWORD": "secret-1"},
 		"kafka://cdc@k1.example:9093,k2.example?name=orders&format=debezium-avro&registry=http://r.example&partitions=6&tables=public.*&tables=!public.x&tombstones=false",
-		"file:/var/out?format=parquet&rotate_time=5m")
+		"file:/var/out?format=parquet&rotate_time=5m&before=full")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +48,9 @@ func TestSinkOfAURL(t *testing.T) {
 		t.Errorf("%+v", k)
 	}
 	f := cfg.Sinks[1]
+	if k.WholeBefore || !f.WholeBefore {
+		t.Errorf("old rows are completed for %s: %t, for %s: %t", k.Name, k.WholeBefore, f.Name, f.WholeBefore)
+	}
 	if f.Name != "file" || !f.Parquet || f.URL.Dir() != "/var/out" || f.RotateTime != 5*time.Minute || f.RotateSize != 128<<20 {
 		t.Errorf("%+v", f)
 	}
@@ -91,6 +94,7 @@ func TestBadSinks(t *testing.T) {
 		{url: "kafka://u@h", want: "go together"},
 		{url: "kafka://h?password=hidden", want: "CDC_KAFKA_PASSWORD"},
 		{url: "kafka://h?rotate_size=1MB", want: "is a setting of file and Parquet sinks"},
+		{url: "kafka://h?before=whole", want: `"whole" is none of source, full`},
 		{url: "kafka://h?schemas=perhaps", want: "neither true nor false"},
 		{url: "file:/x?format=debezium-avro&registry=http://r", want: "files hold no Avro"},
 		{url: "kafka://h?key_subjects=table", want: `"table" is none of topic, record, topic-record`},
