@@ -38,6 +38,8 @@ const (
 )
 
 // ApiKey implements protocol.Message.
+//
+//lint:ignore ST1003 the interface has the name
 func (*produceRequest) ApiKey() protocol.ApiKey { return protocol.Produce }
 
 // Required implements protocol.RawExchanger.
