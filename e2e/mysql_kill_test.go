@@ -64,7 +64,7 @@ func TestG1G3G4G5KillNineOfMySQL(t *testing.T) {
 // is copied once.
 func TestG3KilledCopyGoesOnBehindItsLastChunk(t *testing.T) {
 	bothFlavours(t, func(t *testing.T, f testservers.Flavour) {
-		c := newMySQLRig(t, testservers.SharedMySQL(t, f))
+		c := newMySQLRig(t, testservers.StartMySQLFor(t, testservers.MySQLOptions{Flavour: f, Name: "copies " + string(f)}))
 		w := c.prepareWorkload(workload.Options{Seed: seed(t), Clients: 2, Pause: 20 * time.Millisecond, BigValues: 10_000, OnePhase: true})
 		c.largeTable(largeRows)
 		quiet := c.keepBusy(w)
