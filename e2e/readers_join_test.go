@@ -20,7 +20,7 @@ import (
 // the source.
 
 // joinLimit bounds the work of a reader that does not end, whose program takes a while to start.
-const joinLimit = 90 * time.Second
+const joinLimit = 3 * time.Minute
 
 // Kafka Streams joins two topics as tables, by a foreign key.
 func TestReaderKafkaStreamsJoinsTopics(t *testing.T) {
