@@ -39,6 +39,8 @@ const (
 	flushOffsets = checkpointOffsets
 	// filterBits of a key tell, for almost all keys that are not there, that they are not.
 	filterBits = 10
+	// memTables is how many are filled before writes wait for the disk: it is known to be full before that.
+	memTables = 4
 )
 
 // RowsOptions say what Rows keeps. Log is required.
@@ -64,6 +66,8 @@ type Rows struct {
 	fs  vfs.FS
 	dir string
 	db  *pebble.DB
+	// room is of the disk on which db is.
+	room *room
 
 	tables     map[schema.TableID]*keptTable
 	unwanted   map[schema.VersionID]bool
@@ -108,7 +112,11 @@ func NewRows(o RowsOptions) *Rows {
 
 // Seek makes the rows those of the units up to n. Rows that are of no use for that are taken from the log from its beginning.
 func (r *Rows) Seek(ctx context.Context, n changelog.Offset) error {
-	if err := r.ready(); err != nil {
+	err := r.ready()
+	if err == nil {
+		err = r.room.check()
+	}
+	if err != nil {
 		return err
 	}
 	r.unit = nil
@@ -117,7 +125,7 @@ func (r *Rows) Seek(ctx context.Context, n changelog.Offset) error {
 			return err
 		}
 	}
-	err := r.takeBack(min(n, r.position))
+	err = r.takeBack(min(n, r.position))
 	if err == nil {
 		err = r.loadTables()
 	}
@@ -147,6 +155,7 @@ func (r *Rows) ready() error {
 // clear makes the rows anew, without any.
 func (r *Rows) clear() error {
 	if r.db != nil {
+		r.room.close()
 		_ = errors.Join(r.batch.Close(), r.db.Close()) // what it holds is of no use
 		r.db = nil
 	}
@@ -161,7 +170,8 @@ func (r *Rows) clear() error {
 var errOrigin = errors.New("old rows are of another origin")
 
 func (r *Rows) open() error {
-	options := &pebble.Options{FS: r.fs, DisableWAL: true, Logger: silent{}}
+	room, fs := watchRoom(r.fs, r.dir)
+	options := &pebble.Options{FS: fs, DisableWAL: true, Logger: silent{}, MemTableStopWritesThreshold: memTables}
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
 	}
@@ -169,10 +179,11 @@ func (r *Rows) open() error {
 	if err != nil {
 		return fmt.Errorf("open old rows: %w", err)
 	}
-	r.db, r.batch = db, db.NewBatch()
+	r.db, r.room, r.batch = db, room, db.NewBatch()
 	r.converters, r.unwanted = map[[2]schema.VersionID]*schema.Converter{}, map[schema.VersionID]bool{}
 	if err := r.load(); err != nil {
 		r.db = nil
+		room.close()
 		return errors.Join(fmt.Errorf("open old rows: %w", err), r.batch.Close(), db.Close())
 	}
 	return nil
@@ -368,7 +379,7 @@ func (r *Rows) end() error {
 
 // failed notes that the rows are of no use when something could not be done to them.
 func (r *Rows) failed(err error) error {
-	if err != nil {
+	if err != nil && !errors.Is(err, errRoom) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.bad = true
@@ -384,6 +395,9 @@ func (r *Rows) Arrived(n changelog.Offset) error {
 	n = min(n, r.position)
 	if r.db == nil || n <= r.floor {
 		return nil
+	}
+	if err := r.room.check(); err != nil {
+		return fmt.Errorf("write old rows: %w", err)
 	}
 	batch := r.db.NewBatch()
 	defer batch.Close()
@@ -438,10 +452,11 @@ func (r *Rows) Close() error {
 	if r.db == nil {
 		return nil
 	}
-	db := r.db
+	db, full := r.db, r.room.check() != nil
+	r.room.close()
 	r.db, r.unit = nil, nil
-	if r.bad {
-		_ = errors.Join(r.batch.Close(), db.Close()) // they are made again
+	if r.bad || full {
+		_ = errors.Join(r.batch.Close(), db.Close()) // they are made again, or taken from the log from where they are on the disk
 		return nil
 	}
 	err := db.Set(rowsPosition, appendOffset(nil, r.position), pebble.NoSync)

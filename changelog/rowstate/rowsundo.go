@@ -63,6 +63,10 @@ func (r *Rows) commit() error {
 		return nil
 	}
 	size := r.batch.Len()
+	if err := r.room.check(); err != nil {
+		r.batch.Reset()
+		return fmt.Errorf("write old rows: %w", err)
+	}
 	if err := r.batch.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("write old rows: %w", err)
 	}

@@ -50,6 +50,7 @@ type Options struct {
 // follow one another.
 type Store struct {
 	db     *pebble.DB
+	room   *room
 	log    changelog.Log
 	source changelog.SourceID
 	// anyColumn is Options.AnyColumn.
@@ -105,18 +106,18 @@ type logError struct{ error }
 func (e *logError) Unwrap() error { return e.error }
 
 func open(ctx context.Context, o Options) (*Store, error) {
-	options := &pebble.Options{DisableWAL: true, Logger: silent{}}
-	dir := o.Dir
+	disk, dir := vfs.Default, o.Dir
 	if dir == "" {
-		options.FS, dir = vfs.NewMem(), "rowstate"
+		disk, dir = vfs.NewMem(), "rowstate"
 	}
-	db, err := pebble.Open(dir, options)
+	room, fs := watchRoom(disk, dir)
+	db, err := pebble.Open(dir, &pebble.Options{FS: fs, DisableWAL: true, Logger: silent{}})
 	if err != nil {
 		return nil, fmt.Errorf("open row state: %w", err)
 	}
-	s := &Store{db: db, log: o.Log, source: o.Source, anyColumn: o.AnyColumn, holds: map[schema.TableID]bool{}, whole: map[schema.TableID]bool{}}
+	s := &Store{db: db, room: room, log: o.Log, source: o.Source, anyColumn: o.AnyColumn, holds: map[schema.TableID]bool{}, whole: map[schema.TableID]bool{}}
 	if err := s.catchUp(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("rebuild row state: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("rebuild row state: %w", err), s.Close())
 	}
 	return s, nil
 }
@@ -356,7 +357,10 @@ func putRow(batch *pebble.Batch, space byte, key string, row []byte) error {
 }
 
 // Close closes the store. What is not in a checkpoint is taken from the log again at the next Open.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	s.room.close()
+	return s.db.Close()
+}
 
 // tablePrefix is what all keys of a table begin with.
 func tablePrefix(space byte, id schema.TableID) []byte {

@@ -83,7 +83,7 @@ func PositionText(p changelog.Position) string {
 // before it. Other programs, and messages, write an LSN as a decimal number.
 func ParseMoment(text string) (changelog.Position, error) {
 	at, err := ParseLSN(text)
-	if n, decimal := strconv.ParseUint(text, 10, 64); err != nil && decimal == nil {
+	if n, numberErr := strconv.ParseUint(text, 10, 64); numberErr == nil {
 		at, err = LSN(n), nil
 	}
 	if err != nil {
