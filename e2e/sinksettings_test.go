@@ -55,3 +55,48 @@ func subjectsOf(t *testing.T, r *testservers.Registry) (subjects []string) {
 	must(t, json.NewDecoder(response.Body).Decode(&subjects))
 	return subjects
 }
+
+// A registry that does not take a table's new schema stops the sink, which says what is new; nothing is skipped, and it goes on when the
+// subject takes it.
+func TestRefusedSchemaStopsTheSinkUntilTheSubjectTakesIt(t *testing.T) {
+	k, registry := testservers.SharedKafka(t), testservers.SharedRegistry(t)
+	c := newRig(t, testservers.Shared(t))
+	c.appSQL("CREATE TABLE orders (id int PRIMARY KEY)")
+	c.appSQL("INSERT INTO orders VALUES (1)")
+	topic := c.source + ".public.orders"
+	c.flags = []string{"--sink", "kafka://" + strings.Join(k.Addrs(), ",") + "?partitions=1&format=debezium-avro&registry=" + registry.URL()}
+	c.start("--until-current").wantExit(0)
+	configureSubject(t, registry, topic+"-value", "BACKWARD")
+	p := c.run()
+	c.appSQL("ALTER TABLE orders ADD COLUMN qty int NOT NULL DEFAULT 5")
+	c.appSQL("INSERT INTO orders VALUES (2, 7)")
+	until(t, "the sink to stop", func() bool { return strings.Contains(c.must("status", "--json"), `"phase":"stopped"`) || p.ended() })
+	status := c.must("status", "--json")
+	for _, want := range []string{"SCHEMA", "qty", "/config/" + topic + "-value"} {
+		if !strings.Contains(status, want) {
+			t.Errorf("the stop does not say %q: %s", want, status)
+		}
+	}
+	c.appSQL("INSERT INTO orders VALUES (3, 8)")
+	c.awaitCurrent() // the capture goes on
+	configureSubject(t, registry, topic+"-value", "FORWARD") // NONE would leave the level of the registry
+	c.must("resolve", "kafka", "--retry")
+	until(t, "all rows to be published", func() bool {
+		records, err := k.ReadTopic(t.Context(), topic, testservers.KafkaReadCommitted)
+		return err == nil && len(records) == 3
+	})
+	p.stop()
+}
+
+func configureSubject(t *testing.T, r *testservers.Registry, subject, level string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, r.URL()+"/config/"+subject, strings.NewReader(`{"compatibility": "`+level+`"}`))
+	must(t, err)
+	request.Header.Set("Content-Type", "application/vnd.schemaregistry.v1+json")
+	response, err := http.DefaultClient.Do(request)
+	must(t, err)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("set %s to %s: %s", subject, level, response.Status)
+	}
+}

@@ -151,8 +151,8 @@ func registryError(err error, subject string) error {
 	case avro.Incompatible:
 		return &sinks.Stop{
 			Kind: changelog.StopSchema, Detail: e.Error(),
-			Remedy: fmt.Sprintf("when its readers can do with the new schema, let the subject take it (PUT /config/%s {\"compatibility\": \"NONE\"}) and start again; "+
-				"else publish to new topics with another topic prefix", subject),
+			Remedy: fmt.Sprintf("when its readers can do with the new schema, let the subject take it (PUT /config/%s {\"compatibility\": \"NONE\"}; "+
+				"in Apicurio, where NONE leaves the registry's own level, another one, such as FORWARD for a new column) and try the sink again; else publish to new topics with another topic prefix", subject),
 		}
 	case avro.Invalid:
 		return &sinks.Stop{
