@@ -78,7 +78,7 @@ func TestRefusedSchemaStopsTheSinkUntilTheSubjectTakesIt(t *testing.T) {
 		}
 	}
 	c.appSQL("INSERT INTO orders VALUES (3, 8)")
-	c.awaitCurrent() // the capture goes on
+	c.awaitCurrent()                                         // the capture goes on
 	configureSubject(t, registry, topic+"-value", "FORWARD") // NONE would leave the level of the registry
 	c.must("resolve", "kafka", "--retry")
 	until(t, "all rows to be published", func() bool {
