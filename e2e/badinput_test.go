@@ -313,7 +313,7 @@ func TestG8FullDiskUnderTheRowsOfASink(t *testing.T) {
 	c.start("--until-current").wantExit(0)
 	ballast := filepath.Join(disk, "ballast")
 	fill(t, ballast)
-	must(t, os.Truncate(ballast, fileSize(t, ballast)-12<<20))
+	must(t, os.Truncate(ballast, fileSize(t, ballast)-8<<20))
 
 	c.flags = append(c.flags, "--sink", "file:"+out+"?before=full&rotate_time=1s")
 	p := c.run()

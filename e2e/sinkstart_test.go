@@ -114,6 +114,11 @@ func TestSinkThatStartsInTheFutureWaits(t *testing.T) {
 	if text := p.text(); !strings.Contains(text, "it cannot start") || !strings.Contains(text, "only up to") {
 		t.Errorf("the reason is not named: %s", tail(text, logLinesShown))
 	}
+	p = c.start("--sink", "file:"+dir+"?start="+url.QueryEscape("LSN here"))
+	p.wantExit(2)
+	if text := p.text(); !strings.Contains(text, `"LSN here"`) || !strings.Contains(text, "name a moment") {
+		t.Errorf("what is no LSN is not named: %s", tail(text, logLinesShown))
+	}
 	c.flags = []string{"--sink", sink}
 	p = c.run()
 	c.appSQL("INSERT INTO orders VALUES (1)")

@@ -158,11 +158,8 @@ func TestSourceThatStopsLeavesTheOthersGoing(t *testing.T) {
 // A decision about a table reaches a source that streams without ending its stream; one about the whole source begins it anew.
 func TestDecisionAboutATableDoesNotEndTheStream(t *testing.T) {
 	var mu sync.Mutex
-	began := 0
+	began := 0 // streams that have registered the table
 	c := startCapture(t, map[string]*fakeSource{"shop": {kind: "postgres", then: func(ctx context.Context, w *sources.Writer) error {
-		mu.Lock()
-		began++
-		mu.Unlock()
 		_, err := w.Control(ctx, func(u *changelog.UnitBuilder) {
 			table := productsTable(t, w)
 			u.AddTable(table)
@@ -171,6 +168,9 @@ func TestDecisionAboutATableDoesNotEndTheStream(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		mu.Lock()
+		began++
+		mu.Unlock()
 		return ticks(ctx, w)
 	}}})
 	streams := func() int {
@@ -178,7 +178,7 @@ func TestDecisionAboutATableDoesNotEndTheStream(t *testing.T) {
 		defer mu.Unlock()
 		return began
 	}
-	at := awaitStatus(t, c, "shop", func(s *client.Source) bool { return s.Phase == "streaming" && s.Offset > 0 })
+	at := awaitStatus(t, c, "shop", func(s *client.Source) bool { return s.Phase == "streaming" && streams() == 1 })
 	if err := c.Resolve(t.Context(), client.ResolveRequest{Source: "shop", Action: actionRecopy, Table: "public.products"}); err != nil {
 		t.Fatal(err)
 	}

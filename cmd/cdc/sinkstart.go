@@ -67,7 +67,11 @@ func notStarted(err error) error {
 		Code: exit.Moment, What: "it cannot start: " + err.Error(), Err: err,
 		Remedy: "name a moment that the log holds, or leave start out to publish from the log's beginning",
 	}
-	if unanswerable := (*materialize.UnanswerableError)(nil); !errors.As(err, &unanswerable) {
+	var unknown *materialize.NameError
+	switch {
+	case errors.Is(err, materialize.ErrMoment):
+		e.Code = exit.Usage
+	case errors.As(err, &unknown):
 		e.Remedy = "capture the source first, and add the sink when its copy is in the log"
 	}
 	return e

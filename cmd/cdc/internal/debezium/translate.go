@@ -250,7 +250,7 @@ func (t *translator) sink() {
 			t.setSink(c.key, v)
 		}
 	}
-	if v, ok := t.take("heartbeat.interval.ms", "heartbeats, about once a second; the slot moves on without them, too"); ok && v != "0" {
+	if v, ok := t.take("heartbeat.interval.ms", "heartbeats, about once a second; an idle source holds nothing back without them, either"); ok && v != "0" {
 		t.setSink("heartbeats", "true")
 	}
 	if v, ok := t.left["skipped.operations"]; ok {
