@@ -19,12 +19,7 @@ type Chunk struct {
 	From changelog.Position
 
 	copy *TableCopy
-
-	rows []byte // packed, one after another
-	ends []int
-	// names are the rows' keys, one after another.
-	names    []byte
-	nameEnds []int
+	chunkRows
 
 	// guarded by copy.mu
 	changed      map[string][]byte // what became of keys since From; nil: gone
@@ -34,17 +29,29 @@ type Chunk struct {
 	stale        bool
 }
 
+// chunkRows are a chunk's rows. The memory goes from one chunk to the next.
+type chunkRows struct {
+	rows []byte // packed, one after another
+	ends []int
+	// names are the rows' keys, one after another.
+	names    []byte
+	nameEnds []int
+}
+
 // Open opens a chunk: from here on the table's changes are held against its rows.
 func (c *TableCopy) Open() *Chunk {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	chunk := &Chunk{Table: c.table, copy: c, changed: map[string][]byte{}}
+	if n := len(c.spare); n > 0 {
+		chunk.chunkRows, c.spare = c.spare[n-1], c.spare[:n-1]
+	}
 	chunk.From = c.w.Progress().Position // read when changes are already being kept, so that none is missed
 	c.chunks = append(c.chunks, chunk)
 	return chunk
 }
 
-// Close forgets the chunk.
+// Close forgets the chunk, whose memory another one may have from here on.
 func (ch *Chunk) Close() {
 	c := ch.copy
 	c.mu.Lock()
@@ -52,6 +59,8 @@ func (ch *Chunk) Close() {
 	for i, other := range c.chunks {
 		if other == ch {
 			c.chunks = append(c.chunks[:i], c.chunks[i+1:]...)
+			c.spare = append(c.spare, chunkRows{ch.rows[:0], ch.ends[:0], ch.names[:0], ch.nameEnds[:0]})
+			ch.chunkRows = chunkRows{}
 			return
 		}
 	}
@@ -73,10 +82,10 @@ func (ch *Chunk) Add(packed []byte) (full bool, err error) {
 }
 
 // Len is the number of rows.
-func (ch *Chunk) Len() int { return len(ch.ends) }
+func (r *chunkRows) Len() int { return len(r.ends) }
 
-func (ch *Chunk) row(i int) []byte  { return piece(ch.rows, ch.ends, i) }
-func (ch *Chunk) name(i int) []byte { return piece(ch.names, ch.nameEnds, i) }
+func (r *chunkRows) row(i int) []byte  { return piece(r.rows, r.ends, i) }
+func (r *chunkRows) name(i int) []byte { return piece(r.names, r.nameEnds, i) }
 
 // piece is the i-th of pieces that stand one after another.
 func piece(all []byte, ends []int, i int) []byte {

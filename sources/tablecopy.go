@@ -42,6 +42,8 @@ type TableCopy struct {
 	table *schema.Table // the version that chunks are packed in
 	// chunks are open: their rows are being read, or wait for the stream.
 	chunks []*Chunk
+	// spare is memory of closed chunks, at most as many as were ever open at once.
+	spare []chunkRows
 	// noted are the open transaction's changes.
 	noted noted
 	// again says that the copy has begun again since it was opened.

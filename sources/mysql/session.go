@@ -35,7 +35,8 @@ type session struct {
 	sequence byte
 	ended    func() error // why the session's context is over, if it is
 	stop     func() bool
-	buf      []byte
+	buf      []byte // the last packet, until the next is read
+	large    []byte // holds a packet that is larger than what in holds
 	row      [][]byte
 	catalog  *catalog // set when it has been asked for tables
 }
@@ -190,31 +191,58 @@ func (c *session) send(command byte, payload []byte) error {
 	return nil
 }
 
-// packet reads the server's next packet into buf. It is never empty.
+// packet reads the server's next packet into buf. It is never empty. What fits into the connection's buffer stays there.
 func (c *session) packet() error {
-	c.buf = c.buf[:0]
-	for {
-		var head [4]byte
-		if _, err := io.ReadFull(c.in, head[:]); err != nil {
-			return fmt.Errorf("read result: %w", c.why(err))
-		}
-		n := int(head[0]) | int(head[1])<<8 | int(head[2])<<16
-		if head[3] != c.sequence || len(c.buf)+n > packetMax {
+	n, err := c.part()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return errResult
+	}
+	if n > c.in.Size() {
+		return c.largePacket(n)
+	}
+	if c.buf, err = c.in.Peek(n); err != nil {
+		return fmt.Errorf("read result: %w", c.why(err))
+	}
+	_, err = c.in.Discard(n) // it is there
+	return err
+}
+
+// part reads the head of a packet's next part, and returns the part's size.
+func (c *session) part() (int, error) {
+	head, err := c.in.Peek(4)
+	if err != nil {
+		return 0, fmt.Errorf("read result: %w", c.why(err))
+	}
+	n := int(head[0]) | int(head[1])<<8 | int(head[2])<<16
+	if head[3] != c.sequence {
+		return 0, errResult
+	}
+	c.sequence++
+	_, err = c.in.Discard(4)
+	return n, err
+}
+
+// largePacket reads a packet whose first part has so many bytes.
+func (c *session) largePacket(n int) (err error) {
+	for c.large = c.large[:0]; ; {
+		whole := len(c.large) + n
+		if whole > packetMax {
 			return errResult
 		}
-		c.sequence++
-		whole := len(c.buf) + n
-		c.buf = slices.Grow(c.buf, n)[:whole]
-		if _, err := io.ReadFull(c.in, c.buf[whole-n:]); err != nil {
+		c.large = slices.Grow(c.large, n)[:whole]
+		c.buf = c.large
+		if _, err := io.ReadFull(c.in, c.large[whole-n:]); err != nil {
 			return fmt.Errorf("read result: %w", c.why(err))
 		}
-		if n == partMax {
-			continue
+		if n < partMax {
+			return nil
 		}
-		if whole == 0 {
-			return errResult
+		if n, err = c.part(); err != nil {
+			return err
 		}
-		return nil
 	}
 }
 
