@@ -19,10 +19,17 @@ type Range struct {
 	Last bool
 }
 
+// Measured is a range that was read, and how many rows it had.
+type Measured struct {
+	Range
+	Rows int
+}
+
 // ChunkReader reads tables in ranges, on a session of its own. It is for one goroutine.
 type ChunkReader interface {
-	// Bound is the range of about so many rows that begins after the cursor.
-	Bound(ctx context.Context, t *schema.Table, after string, rows int) (Range, error)
+	// Bound is the range of about so many rows that begins after the cursor. When the last range that was read is given, the next
+	// may be cut like it, without rows being counted; else last is nil.
+	Bound(ctx context.Context, t *schema.Table, after string, rows int, last *Measured) (Range, error)
 	// Fill opens a view that holds everything up to ch.From, and adds to the chunk the rows of the range, in the order of the key,
 	// until the chunk is full. It returns the place that it has come to.
 	Fill(ctx context.Context, ch *Chunk, r Range) (Place, error)
@@ -81,7 +88,7 @@ func (c *Copier) run(ctx context.Context, tc *TableCopy, cursor string) error {
 	group.Go(func() error {
 		defer close(ranges)
 		defer first.Close()
-		return c.plan(ctx, first, tc.table, cursor, ranges)
+		return c.plan(ctx, first, tc, cursor, ranges)
 	})
 	for range c.Readers {
 		group.Go(func() error {
@@ -105,11 +112,12 @@ func (c *Copier) run(ctx context.Context, tc *TableCopy, cursor string) error {
 }
 
 // plan cuts the table into ranges.
-func (c *Copier) plan(ctx context.Context, reader ChunkReader, t *schema.Table, cursor string, ranges chan<- ranged) error {
+func (c *Copier) plan(ctx context.Context, reader ChunkReader, tc *TableCopy, cursor string, ranges chan<- ranged) error {
+	t := tc.table
 	ready := make(chan struct{})
 	close(ready)
 	for {
-		r, err := reader.Bound(ctx, t, cursor, c.Rows)
+		r, err := reader.Bound(ctx, t, cursor, c.Rows, tc.measured.Load())
 		if err != nil {
 			return fmt.Errorf("find the next chunk of %s: %w", t.FullName(), err)
 		}
@@ -129,10 +137,11 @@ func (c *Copier) plan(ctx context.Context, reader ChunkReader, t *schema.Table, 
 	}
 }
 
-// copyRange copies one range, in one chunk or in several when its rows are wide.
+// copyRange copies one range, in one chunk or in several when its rows are wide or more than planned.
 func (c *Copier) copyRange(ctx context.Context, reader ChunkReader, tc *TableCopy, r ranged) error {
+	measured := Measured{Range: r.Range}
 	for stale := 0; ; {
-		place, err := c.copyChunk(ctx, reader, tc, r)
+		place, rows, err := c.copyChunk(ctx, reader, tc, r)
 		switch {
 		case errors.Is(err, errAgain):
 			return err
@@ -144,7 +153,13 @@ func (c *Copier) copyRange(ctx context.Context, reader ChunkReader, tc *TableCop
 		case err != nil:
 			return err
 		}
+		planned := max(measured.Rows, c.Rows)
+		measured.Rows += rows
+		if err := c.throttle(ctx, measured.Rows-planned); err != nil {
+			return err
+		}
 		if place.Last || !r.Last && place.Cursor == r.UpTo {
+			tc.measured.Store(&measured)
 			close(r.done)
 			return nil
 		}
@@ -152,25 +167,35 @@ func (c *Copier) copyRange(ctx context.Context, reader ChunkReader, tc *TableCop
 	}
 }
 
-func (c *Copier) copyChunk(ctx context.Context, reader ChunkReader, tc *TableCopy, r ranged) (Place, error) {
+// throttle waits for rows that were read beside those that were planned.
+func (c *Copier) throttle(ctx context.Context, rows int) error {
+	for ; rows > 0; rows -= c.Rows {
+		if err := c.Throttle(ctx, min(rows, c.Rows)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyChunk copies one chunk, and returns the place that it ends at and the number of its rows.
+func (c *Copier) copyChunk(ctx context.Context, reader ChunkReader, tc *TableCopy, r ranged) (place Place, rows int, err error) {
 	ch := tc.Open()
 	defer ch.Close()
-	place, err := reader.Fill(ctx, ch, r.Range)
-	if err != nil {
-		return place, fmt.Errorf("read table %s: %w", ch.Table.FullName(), err)
+	if place, err = reader.Fill(ctx, ch, r.Range); err != nil {
+		return place, 0, fmt.Errorf("read table %s: %w", ch.Table.FullName(), err)
 	}
 	select {
 	case <-r.ready:
 	case <-ctx.Done():
-		return place, context.Cause(ctx)
+		return place, 0, context.Cause(ctx)
 	}
 	if err := ch.Append(ctx, place); err != nil {
-		return place, err
+		return place, 0, err
 	}
 	if c.Appended != nil {
 		c.Appended(ch.Table, ch.Len())
 	}
-	return place, nil
+	return place, ch.Len(), nil
 }
 
 // outdated reports whether the table has got another version since the copy was opened, or the log does not want its chunks any more:

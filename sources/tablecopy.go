@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"cdc/changelog"
 	"cdc/changelog/rowstate"
@@ -37,6 +38,8 @@ type TableCopy struct {
 	w *Writer
 	// reread is the reread that the chunks belong to; nil when the whole table is copied.
 	reread *changelog.Reread
+	// measured is the last range that was copied.
+	measured atomic.Pointer[Measured]
 
 	mu    sync.Mutex    // guards all below
 	table *schema.Table // the version that chunks are packed in

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,6 +124,20 @@ func (o *keyOrder) read(cursor string) ([]keyValue, error) {
 		}
 	}
 	return values, nil
+}
+
+// integer is the only value of a cursor, if the key is one column of integers in ascending order.
+func (o *keyOrder) integer(cursor string) (*big.Int, bool) {
+	if len(o.parts) != 1 || o.parts[0].descending || cursor == "" {
+		return nil, false
+	}
+	switch o.parts[0].column.Type {
+	case value.TypeTiny, value.TypeShort, value.TypeInt24, value.TypeLong, value.TypeLongLong:
+		if values, err := o.read(cursor); err == nil {
+			return new(big.Int).SetString(values[0].literal, 10)
+		}
+	}
+	return nil, false
 }
 
 // keyValue is a value of a key column for a condition.

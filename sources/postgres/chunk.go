@@ -90,7 +90,7 @@ func (r *chunkReader) connect(ctx context.Context) error {
 }
 
 // Bound implements sources.ChunkReader.
-func (r *chunkReader) Bound(ctx context.Context, t *schema.Table, after string, rows int) (sources.Range, error) {
+func (r *chunkReader) Bound(ctx context.Context, t *schema.Table, after string, rows int, _ *sources.Measured) (sources.Range, error) {
 	if err := r.connect(ctx); err != nil {
 		return sources.Range{}, err
 	}
