@@ -32,6 +32,8 @@ type Writer struct {
 	tx    *rowstate.Tx
 	// versions are those that the open transaction has added to its catalog section.
 	versions map[schema.VersionID]bool
+	// carried is the version that was last seen to be in the log.
+	carried *schema.Table
 	// scratch is reused for completed rows.
 	scratch []byte
 	// sourceTime is the source's own clock as last heard of, in changelog.Micros.
@@ -131,7 +133,14 @@ func (w *Writer) Register(t *schema.Table) *schema.Table {
 // carry adds the version to the open transaction unless a unit before it, or the transaction itself, has it.
 func (w *Writer) carry(t *schema.Table) {
 	w.open() // a chunk that is being appended uses what is looked at here
-	if w.versions[t.Version] || w.log.Catalog().Logged(t.Version) {
+	if t == w.carried {
+		return
+	}
+	if w.log.Catalog().Logged(t.Version) {
+		w.carried = t
+		return
+	}
+	if w.versions[t.Version] {
 		return
 	}
 	w.versions[t.Version] = true

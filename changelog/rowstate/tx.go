@@ -108,14 +108,14 @@ func (t *Tx) Truncate(id schema.TableID) error {
 // row, in Scratch where that is large enough, and a bitmap of the columns that came from the store (nil when the old row that the
 // source sent had them all); both are valid until the next call. When nothing was absent it returns nil, nil.
 func (t *Tx) Apply(c Change) (after, fromState []byte, err error) {
-	after, fromState, err = t.apply(c)
+	after, fromState, err = t.apply(&c)
 	if t.last != c.Table.ID {
 		t.last, t.touched[c.Table.ID] = c.Table.ID, true
 	}
 	return after, fromState, err
 }
 
-func (t *Tx) apply(c Change) (after, fromState []byte, err error) {
+func (t *Tx) apply(c *Change) (after, fromState []byte, err error) {
 	if c.Table.Identity == schema.IdentityNone && c.After == nil {
 		return nil, nil, nil
 	}
@@ -150,7 +150,7 @@ func (t *Tx) apply(c Change) (after, fromState []byte, err error) {
 }
 
 // complete fills the absent columns of the new row, first from the old row that the source sent, then from the store.
-func (t *Tx) complete(c Change, row schema.Row) (completed, fromState []byte, err error) {
+func (t *Tx) complete(c *Change, row schema.Row) (completed, fromState []byte, err error) {
 	var before schema.Row
 	if c.Image != changelog.ImageNone {
 		if before, err = c.Table.Layout().Row(c.Before); err != nil {
@@ -208,7 +208,7 @@ func (t *Tx) carry(patch func(int, []byte) ([]byte, bool, error), i int, from sc
 }
 
 // storedRow is the row's last known state in the shape of the change's version, or no row.
-func (t *Tx) storedRow(c Change, row, before schema.Row) (schema.Row, error) {
+func (t *Tx) storedRow(c *Change, row, before schema.Row) (schema.Row, error) {
 	old := row
 	if !before.IsZero() {
 		old = before
@@ -249,7 +249,7 @@ func (t *Tx) storedRow(c Change, row, before schema.Row) (schema.Row, error) {
 
 // remember keeps the completed row when a later change may send it in part, and drops what is no longer so. A table that sends full
 // old rows for a while needs nothing kept, but what was kept of it before must not outlive the row.
-func (t *Tx) remember(c Change, after []byte, carried bool) error {
+func (t *Tx) remember(c *Change, after []byte, carried bool) error {
 	if len(c.Table.KeyColumns()) == 0 {
 		return nil
 	}
@@ -282,7 +282,7 @@ func (t *Tx) remember(c Change, after []byte, carried bool) error {
 }
 
 // renew keeps what was read of a row in the place of what is kept of it: the row was wide once, and may have a value out of line still.
-func (t *Tx) renew(c Change, after []byte) error {
+func (t *Tx) renew(c *Change, after []byte) error {
 	held, err := t.get(t.key)
 	if err != nil || held == nil {
 		return err
@@ -291,7 +291,7 @@ func (t *Tx) renew(c Change, after []byte) error {
 }
 
 // forgetMoved drops the state under the old key when the change moved the row to another.
-func (t *Tx) forgetMoved(c Change) error {
+func (t *Tx) forgetMoved(c *Change) error {
 	before, err := c.Table.Layout().Row(c.Before)
 	if err != nil {
 		return err
@@ -306,7 +306,7 @@ func (t *Tx) forgetMoved(c Change) error {
 }
 
 // forget drops a deleted row's state.
-func (t *Tx) forget(c Change) error {
+func (t *Tx) forget(c *Change) error {
 	if c.Image == changelog.ImageNone || !t.s.MayHold(c.Table.ID) {
 		return nil
 	}
@@ -328,13 +328,13 @@ func (t *Tx) replay(c *changelog.Change) error {
 	case changelog.OpTruncate:
 		return t.Truncate(c.Table.ID)
 	case changelog.OpDelete:
-		return t.forget(Change{Op: c.Op, Table: c.Table, Image: c.Image, Before: c.Before.Raw()})
+		return t.forget(&Change{Op: c.Op, Table: c.Table, Image: c.Image, Before: c.Before.Raw()})
 	}
 	change := Change{Op: c.Op, Table: c.Table, Image: c.Image, After: c.After.Raw()}
 	if c.Image != changelog.ImageNone {
 		change.Before = c.Before.Raw()
 	}
-	return t.remember(change, change.After, anySet(c.FromState))
+	return t.remember(&change, change.After, anySet(c.FromState))
 }
 
 func (t *Tx) rowKey(dst []byte, table *schema.Table, row schema.Row) ([]byte, error) {
