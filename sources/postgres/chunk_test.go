@@ -452,7 +452,9 @@ func stuckServer(t *testing.T) (r *rig, stick, loosen func()) {
 		return func() {
 			r.sql(`ALTER SYSTEM SET synchronous_standby_names = '` + names + `'`)
 			r.sql(`SELECT pg_reload_conf()`)
-			r.eventually("the setting to be in force", func() bool { return r.sql(`SHOW synchronous_standby_names`) == names })
+			r.eventually("the setting to be read", func() bool { return r.sql(`SHOW synchronous_standby_names`) == names })
+			// Commits wait when the checkpointer has read it, too. The first checkpoint may have begun before it did.
+			r.sql(`CHECKPOINT`, `CHECKPOINT`)
 		}
 	}
 	return r, set("nobody"), set("")

@@ -65,7 +65,7 @@ func (d *driver) Foreign() {
 
 // Forget implements sourcetest.Driver: a slot is lost, and its WAL with it.
 func (d *driver) Forget() {
-	d.sql("SELECT pg_drop_replication_slot('" + d.slot + "')")
+	d.dropSlot(d.slot)
 }
 
 // link is a proxy.

@@ -21,6 +21,7 @@ import (
 	"cdc/e2e/testservers"
 	"cdc/schema"
 	"cdc/sources"
+	"cdc/sources/sourcetest"
 )
 
 // rig captures a database of its own into a log of its own.
@@ -42,7 +43,7 @@ type rig struct {
 }
 
 // patience bounds every wait for a condition.
-const patience = 20 * time.Second
+const patience = sourcetest.Patience
 
 // newRig makes a database with the statements run in it, and a capture role that may read it. Nothing is captured yet.
 func newRig(t testing.TB, statements ...string) *rig {
@@ -163,7 +164,11 @@ func (r *rig) eventually(what string, ok func() bool) {
 			r.ended <- err
 			r.Fatalf("capture ended while waiting for %s: %v", what, err)
 		case <-deadline.C:
-			r.Fatalf("timed out waiting for %s; progress %+v", what, r.src.Progress())
+			progress := sources.Progress{}
+			if r.src != nil {
+				progress = r.src.Progress()
+			}
+			r.Fatalf("timed out waiting for %s; progress %+v", what, progress)
 		}
 	}
 }
@@ -179,6 +184,21 @@ func (r *rig) sync() {
 		id := r.log.Catalog().NextSource("shop")
 		p := r.log.Catalog().Progress(id)
 		return p.Position != "" && reached(p.Position) && r.log.Bounds().Next > p.Commit
+	})
+}
+
+// dropSlot drops a slot once nobody reads it: the server notices that a reader is gone some time afterwards.
+func (r *rig) dropSlot(slot string) {
+	r.Helper()
+	r.unread(slot)
+	r.sql(`SELECT pg_drop_replication_slot('` + slot + `')`)
+}
+
+// unread waits until nobody reads a slot.
+func (r *rig) unread(slot string) {
+	r.Helper()
+	r.eventually("the server to notice that nobody reads slot "+slot, func() bool {
+		return r.sql(`SELECT count(*) FROM pg_replication_slots WHERE slot_name = '`+slot+`' AND active`) == "0"
 	})
 }
 

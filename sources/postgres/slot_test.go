@@ -16,7 +16,7 @@ func TestG2SlotOfAnotherDatabaseIsAGap(t *testing.T) {
 	r := newRig(t, `CREATE TABLE t (id int PRIMARY KEY)`)
 	r.run()
 	r.halt()
-	r.sql(`SELECT pg_drop_replication_slot('` + r.slotName() + `')`)
+	r.dropSlot(r.slotName())
 	other := r.pg.Database(t)
 	if _, err := r.pg.SQL(t.Context(), other, `SELECT pg_create_logical_replication_slot('`+r.slotName()+`', 'pgoutput')`); err != nil {
 		t.Fatal(err)
