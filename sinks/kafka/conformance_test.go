@@ -51,8 +51,8 @@ func (d *destination) Sink(e sinks.Encoder) (sinks.Sink, error) {
 	h := &history{id: d.log, next: 1 << 60}
 	return New(Options{
 		Brokers: d.k.Addrs(), Name: "test", Log: h, Encoder: &prefixed{d, e}, Logger: slog.New(slog.DiscardHandler), AllowCreate: true, Partitions: 2,
-		MaxInFlightBytes: 4 << 20, RequestTimeout: 2 * time.Second,
-		timings: timings{resendMax: time.Second, leaseMax: leaseMax, probeInterval: probeInterval, missingMax: missingMax, retryMax: retryMax},
+		MaxInFlightBytes: 4 << 20, RequestTimeout: 10 * time.Second,
+		timings: timings{resendMax: time.Second, leaseMax: leaseMax, probeInterval: probeInterval, missingMax: missingMax, retryMax: 30 * time.Second},
 		dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, d.proxy.Addr())
 		},

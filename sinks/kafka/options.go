@@ -90,7 +90,7 @@ type Options struct {
 	timings timings
 }
 
-// timings are limits that tests shorten.
+// timings are limits that tests change.
 type timings struct {
 	resendMax, leaseMax, probeInterval, missingMax, retryMax time.Duration
 }

@@ -116,7 +116,7 @@ func TestPartitionsAreAdded(t *testing.T) {
 	must(t, err)
 	saved := s.Arrived()
 	must(t, s.Close())
-	wait(t, 5e9, func() bool { b, err := k.Offsets(t.Context(), topics[0]); return err == nil && len(b) == 5 })
+	wait(t, func() bool { b, err := k.Offsets(t.Context(), topics[0]); return err == nil && len(b) == 5 })
 	wantStop(t, persist(t, s, h, saved), changelog.StopDiverged)
 }
 

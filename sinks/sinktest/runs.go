@@ -127,7 +127,7 @@ func (s *suite) end(r *run) {
 }
 
 // endTime is what a run may take to end: what is on its way is given time to arrive.
-const endTime = 15 * time.Second
+const endTime = 30 * time.Second
 
 // arrives waits until all that the log holds has arrived.
 func (s *suite) arrives(r *run) {

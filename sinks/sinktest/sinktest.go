@@ -218,4 +218,4 @@ func (s *suite) eventually(what string, holds func() bool) {
 }
 
 // patience is how long something may take that comes about by itself; it is more than a sink's pauses between tries.
-const patience = time.Minute
+const patience = 2 * time.Minute
