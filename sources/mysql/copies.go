@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cdc/changelog"
@@ -24,9 +25,14 @@ type copyQueue struct {
 	mu      sync.Mutex // guards waiting
 	waiting []copyJob
 	woken   chan struct{}
+	// copying is set with the first table that waits, and cleared when a next one is asked for and there is none. A table is added
+	// before the log has come to the place from which on it must be copied, so that nobody takes the log for current in between.
+	copying *atomic.Bool
 }
 
-func newCopyQueue() *copyQueue { return &copyQueue{woken: make(chan struct{}, 1)} }
+func newCopyQueue(copying *atomic.Bool) *copyQueue {
+	return &copyQueue{woken: make(chan struct{}, 1), copying: copying}
+}
 
 func (q *copyQueue) add(j copyJob) {
 	q.mu.Lock()
@@ -35,6 +41,7 @@ func (q *copyQueue) add(j copyJob) {
 		return
 	}
 	q.waiting = append(q.waiting, j)
+	q.copying.Store(true)
 	select {
 	case q.woken <- struct{}{}:
 	default:
@@ -45,6 +52,7 @@ func (q *copyQueue) take() (j copyJob, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
+		q.copying.Store(false)
 		return j, false
 	}
 	j = q.waiting[0]
@@ -63,7 +71,6 @@ func (s *Source) copyAll(ctx context.Context, w *sources.Writer, q *copyQueue, c
 	for {
 		job, ok := q.take()
 		if !ok {
-			s.copying.Store(false)
 			s.report(func(p *sources.Progress) { p.Phase, p.Copy = sources.PhaseStreaming, nil })
 			select {
 			case <-q.woken:
@@ -72,7 +79,6 @@ func (s *Source) copyAll(ctx context.Context, w *sources.Writer, q *copyQueue, c
 				return context.Cause(ctx)
 			}
 		}
-		s.copying.Store(true)
 		var err error
 		if job.reread != 0 {
 			err = w.RunReread(ctx, job.reread, func(ctx context.Context, r changelog.RereadRecord) error { return s.reread(ctx, w, c, r) })

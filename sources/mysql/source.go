@@ -310,7 +310,7 @@ func (s *Source) follow(ctx context.Context, c *session, w *sources.Writer, srv 
 	if err := s.checkPosition(ctx, c, w, srv, at); err != nil {
 		return err
 	}
-	g := &tables{s: s, c: c, w: w, queue: newCopyQueue()}
+	g := &tables{s: s, c: c, w: w, queue: newCopyQueue(&s.copying)}
 	g.load()
 	defer g.closeWhole()
 	for _, t := range g.logged() {
