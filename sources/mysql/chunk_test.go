@@ -12,6 +12,7 @@ import (
 	"cdc/e2e/testservers"
 	"cdc/schema"
 	"cdc/sources"
+	"cdc/sources/sourcetest"
 )
 
 // keyed is a table with a key of some type, and its rows.
@@ -400,7 +401,7 @@ func TestTablesCopiedWhileTheyAreWrittenEqualTheSource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(40 * time.Second); ; {
+		for deadline := time.Now().Add(sourcetest.Patience); ; {
 			p := l.log.Catalog().Progress(l.log.Catalog().NextSource("shop"))
 			if p.Position != "" && reached(p.Position) {
 				break

@@ -15,6 +15,7 @@ import (
 	"cdc/e2e/testservers"
 	"cdc/sources"
 	"cdc/sources/mysql/binlog"
+	"cdc/sources/sourcetest"
 )
 
 // dump asks for the binlog from a place and reads it until the server says no.
@@ -92,7 +93,7 @@ func TestWhatAServerMeansThatDoesNotSendItsBinlog(t *testing.T) {
 			s := sourceAt(t, m.DSN(m.Role(t, testservers.MySQLCaptureRole{Databases: []string{db}}), db))
 			session := func() *session {
 				c := sessionAt(t, s.o.DSN)
-				c.patience(20 * time.Second)
+				c.patience(sourcetest.Patience)
 				return c
 			}
 			end, err := m.BinlogEnd(t.Context())
@@ -142,29 +143,31 @@ func TestASecondReaderWithTheSameNumberFencesTheFirst(t *testing.T) {
 		const id = 4242
 		ended := make(chan error, 1)
 		first, second := sessionAt(t, s.o.DSN), sessionAt(t, s.o.DSN)
+		reader := first.conn.GetConnectionID()
 		go func() { ended <- dump(first, id, end.File, 4) }()
-		waitForDump(t, m, 1)
+		waitForDump(t, m, reader)
 		go func() { _ = dump(second, id, end.File, 4) }()
 		select {
 		case err := <-ended:
 			stopOf(t, s, err, changelog.StopFenced)
-		case <-time.After(20 * time.Second):
+		case <-time.After(sourcetest.Patience):
 			t.Fatal("the first goes on")
 		}
 	})
 }
 
-// waitForDump waits until so many readers of the binlog are there.
-func waitForDump(t *testing.T, m *testservers.MySQL, readers int) {
+// waitForDump waits until the server has sent its binlog to the reader with this connection. There may be others, which are gone
+// without the server having noticed.
+func waitForDump(t *testing.T, m *testservers.MySQL, connection uint32) {
 	t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for range 500 {
-		out, err := m.SQL(t.Context(), "", "SELECT count(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'")
-		if err == nil && out >= fmt.Sprint(readers) {
+	for deadline := time.Now().Add(sourcetest.Patience); time.Now().Before(deadline); <-ticker.C {
+		out, err := m.SQL(t.Context(), "", fmt.Sprintf(
+			"SELECT count(*) FROM information_schema.processlist WHERE id = %d AND command LIKE 'Binlog Dump%%' AND state LIKE '%%sent all binlog%%'", connection))
+		if err == nil && out == "1" {
 			return
 		}
-		<-ticker.C
 	}
 	t.Fatal("nobody reads the binlog")
 }
