@@ -130,7 +130,7 @@ func (s *Source) awaitSlot(ctx context.Context, c *catalog, id identity) error {
 		if err != nil {
 			return err
 		}
-		if time.Since(begun) > limit {
+		if limit > 0 && time.Since(begun) > limit {
 			return &sources.Stop{Unrecorded: true, Stop: changelog.Stop{
 				Kind: changelog.StopFenced, Position: FormatPosition(id.position),
 				Detail: fmt.Sprintf("slot %q is in use by %s", id.slot, holder),
@@ -143,7 +143,8 @@ func (s *Source) awaitSlot(ctx context.Context, c *catalog, id identity) error {
 	}
 }
 
-// holder describes a session and says how long to wait for it.
+// holder describes a session and says how long to wait for it, 0 when it has ended since the slot was looked at: it may have been our
+// own, for which we have waited longer than for a stranger.
 func (s *Source) holder(ctx context.Context, c *catalog, pid int64) (who string, limit time.Duration, err error) {
 	rows, err := c.query(ctx, `
 SELECT coalesce(application_name, ''), coalesce(client_addr::text, 'a local socket'), coalesce(backend_start::text, 'an unknown time'),
@@ -153,7 +154,7 @@ FROM pg_catalog.pg_stat_activity WHERE pid = $1::int`, strconv.FormatInt(pid, 10
 		return "", 0, err
 	}
 	if len(rows) == 0 {
-		return fmt.Sprintf("process %d", pid), strangerWait, nil
+		return "", 0, nil
 	}
 	r := rows[0]
 	who = fmt.Sprintf("process %d (%q from %s, since %s)", pid, r[0].text(), r[1].text(), r[2].text())

@@ -29,6 +29,22 @@ func TestG2SlotOfAnotherDatabaseIsAGap(t *testing.T) {
 	r.wantStop(changelog.StopGap, other)
 }
 
+// A session that ends between two looks is no stranger that keeps the slot: our own of before may have had it for a while.
+func TestSessionThatHasEndedDoesNotFenceUs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.open()
+	c, err := r.src.openCatalog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	const nobody = 1<<31 - 1 // beyond the numbers of processes
+	if who, limit, err := r.src.holder(t.Context(), c, nobody); err != nil || limit != 0 {
+		t.Errorf("%s is waited for %s, %v", who, limit, err)
+	}
+}
+
 // A new epoch may have another slot's name; a slot of that name that somebody else has made is not ours to drop.
 func TestG10NewEpochDropsNoSlotOfAStranger(t *testing.T) {
 	t.Parallel()
