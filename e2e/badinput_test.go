@@ -99,6 +99,17 @@ func TestBadLoginsAreToldApart(t *testing.T) {
 	if _, secret, _ := strings.Cut(c.password(), "="); strings.Contains(r.err+r.out, secret) {
 		t.Errorf("the password is shown: %v", r)
 	}
+	r.refuses(t, exitUnreachable, "source "+c.database+":", "the DSN and its password come from the command line")
+	bare, _ := c.login()
+	for _, env := range []string{"PGPASSWORD", "CDC_SHOP_PASSWORD"} {
+		for _, verb := range []string{"run", "doctor", "tail"} {
+			r := execute(t, []string{env + "=hushhush"}, verb, "--data", c.data(), bare, "--name", "shop")
+			r.refuses(t, exitUnreachable, "source shop:", "the DSN comes from the command line, the password from the variable "+env)
+			if strings.Contains(r.err+r.out, "hushhush") {
+				t.Errorf("the password is shown: %v", r)
+			}
+		}
+	}
 	c.runWith("not a dsn").refuses(t, exitUsage, "DSN")
 	c.leavesNothing()
 	c.thenWorks()
@@ -107,7 +118,7 @@ func TestBadLoginsAreToldApart(t *testing.T) {
 func TestTLSThatIsRefusedIsSaid(t *testing.T) {
 	t.Parallel()
 	c := smallRig(t, testservers.Shared(t)) // has no TLS
-	c.runWith(strings.Replace(c.dsn(), "sslmode=disable", "sslmode=require", 1)).refuses(t, exitUnreachable, "TLS")
+	c.runWith(strings.Replace(c.dsn(), "sslmode=disable", "sslmode=require", 1)).refuses(t, exitUnreachable, "TLS", "source "+c.database+":", "the DSN comes from the command line")
 	c.leavesNothing()
 	server := testservers.Start(t, testservers.PostgresOptions{Name: "tls", TLS: true})
 	withTLS := smallRig(t, server)

@@ -21,6 +21,10 @@ func TestBadLoginsToMySQLAreToldApart(t *testing.T) {
 		if _, secret, _ := strings.Cut(c.password(), "="); strings.Contains(r.err+r.out, secret) {
 			t.Errorf("the password is shown: %v", r)
 		}
+		r.refuses(t, exitUnreachable, "source "+c.database+":", "the DSN and its password come from the command line")
+		bare, _ := c.login()
+		execute(t, []string{"MYSQL_PWD=hushhush"}, "doctor", "--data", c.data(), bare).
+			refuses(t, exitUnreachable, "source "+c.database+":", "the password from the variable MYSQL_PWD")
 		c.runWith(strings.TrimSuffix(dsn, "/"+c.database)+"/no_such_database").refuses(t, exitUnfit, "no_such_database")
 		c.thenWorks()
 	})

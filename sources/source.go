@@ -97,6 +97,8 @@ func (u *Unfit) Error() string {
 // Refused is an error of connecting that trying again does not mend: wrong password, TLS refused, unknown host name.
 type Refused struct {
 	Detail, Remedy string
+	// Password says that a password was given, which may be the wrong one.
+	Password bool
 }
 
 func (r *Refused) Error() string {

@@ -225,7 +225,7 @@ func (c *capture) ingest(ctx context.Context, s *captured) (err error) {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	return err
+	return withOrigin(&s.spec, err)
 }
 
 // stateDir is the folder of the source's row state. It is named by the source's name, which is known before the log has given the
@@ -245,7 +245,7 @@ func (c *capture) judge() {
 			return
 		}
 		if failure != nil {
-			failures = append(failures, failure)
+			failures = append(failures, nameSource(s.spec.Name, failure))
 		}
 	}
 	if !c.ended {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
@@ -62,13 +63,43 @@ func publicationFor(spec *config.Source, name string) error {
 	return nil
 }
 
-// reached gives an error of asking a server its code: what has no better one means that the server cannot be reached.
-func reached(ctx context.Context, err error) error {
+// reached gives an error of asking a source's server its code, and names the source: what has no better code means that the server
+// cannot be reached.
+func reached(ctx context.Context, spec *config.Source, err error) error {
+	var known *exit.Error
+	switch {
+	case err == nil || ctx.Err() != nil || errors.As(err, &known):
+		return err
+	case ofSource(err):
+		return nameSource(spec.Name, withOrigin(spec, err))
+	}
+	return &exit.Error{
+		Code: exit.Unreachable, What: err.Error(), Where: sourceText(spec.Name), Remedy: "check that the server is up and that the DSN names it; " + spec.Origin(false), Err: err,
+	}
+}
+
+// withOrigin adds to a refusal where the source's DSN and its password come from, which its server cannot say.
+func withOrigin(spec *config.Source, err error) error {
 	var refused *sources.Refused
-	var unfit *sources.Unfit
-	var stop *sources.Stop
-	if err == nil || ctx.Err() != nil || errors.As(err, &refused) || errors.As(err, &unfit) || errors.As(err, &stop) {
+	if !errors.As(err, &refused) || spec.DSNFrom == "" {
 		return err
 	}
-	return &exit.Error{Code: exit.Unreachable, What: err.Error(), Remedy: "check that the server is up and that the DSN names it", Err: err}
+	told := *refused
+	told.Remedy = strings.TrimPrefix(told.Remedy+"; "+spec.Origin(told.Password), "; ")
+	return &told
 }
+
+// nameSource says which source cannot be reached or captured. A named stop says so where it is told.
+func nameSource(name string, err error) error {
+	var stop *sources.Stop
+	if errors.As(err, &stop) || !ofSource(err) {
+		return err
+	}
+	e := exit.Of(err)
+	if e.Where == "" {
+		e.Where = sourceText(name)
+	}
+	return e
+}
+
+func sourceText(name string) string { return "source " + name }

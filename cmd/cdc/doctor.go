@@ -84,7 +84,7 @@ func (d *diagnosis) examine(ctx context.Context, a *App, spec config.Source) err
 			return err
 		}
 	}
-	return reached(ctx, err)
+	return reached(ctx, &spec, err)
 }
 
 // logID is that of the folder's log, which is part of the slot's name; zero when there is no log.

@@ -92,7 +92,7 @@ func dropSource(ctx context.Context, spec config.Source, log changelog.Log, logg
 		}
 	}
 	if err != nil {
-		return err
+		return reached(ctx, &spec, err)
 	}
 	logger.Info("source is dropped", "source", spec.Name, "removed", dropped)
 	return nil

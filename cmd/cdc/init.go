@@ -88,7 +88,7 @@ func lookAt(ctx context.Context, a *App, spec config.Source) (starter.Source, er
 	if s.Findings, err = source.Doctor(ctx); err == nil {
 		s.Tables, err = source.Candidates(ctx)
 	}
-	return s, reached(ctx, err)
+	return s, reached(ctx, &spec, err)
 }
 
 // sinkToWrite takes over what was said of a sink on the command line.

@@ -139,7 +139,7 @@ func (c *tailCmd) database(ctx context.Context, a *App, t *tailer) error {
 	if direct.failed != nil {
 		return direct.failed
 	}
-	return reached(ctx, err)
+	return reached(ctx, &spec, err)
 }
 
 // tailer prints changes as they come.

@@ -133,7 +133,7 @@ func (v *verifier) source(ctx context.Context, spec config.Source) error {
 	}
 	snapshot, err := source.Verification(ctx)
 	if err != nil {
-		return reached(ctx, err)
+		return reached(ctx, &spec, err)
 	}
 	defer snapshot.Close()
 	v.place = positionText(info.Kind, snapshot.Position())

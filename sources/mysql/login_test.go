@@ -59,7 +59,12 @@ func TestLoginsThatAreRefused(t *testing.T) {
 		if err := tryLogin(sourceAt(t, good)); err != nil {
 			t.Errorf("the right password: %v", err)
 		}
-		refusedWith(t, tryLogin(sourceAt(t, strings.Replace(good, secretWord, "wrong", 1))), "right user and password")
+		wrong := tryLogin(sourceAt(t, strings.Replace(good, secretWord, "wrong", 1)))
+		refusedWith(t, wrong, "right user and password")
+		var reply *sources.Refused
+		if errors.As(wrong, &reply); reply != nil && !reply.Password {
+			t.Errorf("a password was given: %v", reply)
+		}
 		refusedWith(t, tryLogin(sourceAt(t, account(t, m, "_tls", withPassword+" REQUIRE SSL"))), "verify-full")
 		refusedWith(t, tryLogin(sourceAt(t, account(t, m, "_locked", withPassword+" ACCOUNT LOCK"))), "ACCOUNT UNLOCK")
 		busy := account(t, m, "_busy", withPassword+" WITH MAX_USER_CONNECTIONS 1")

@@ -84,7 +84,7 @@ func (s *Source) classifyReply(reply *mysql.MyError) error {
 				remedy += "; an account that requires TLS needs tls=verify-full in the DSN"
 			}
 		}
-		return &sources.Refused{Detail: "the server refused the login: " + said, Remedy: remedy}
+		return &sources.Refused{Detail: "the server refused the login: " + said, Remedy: remedy, Password: s.dsn.password != ""}
 	}
 	if remedy, ok := busyCodes[reply.Code]; ok {
 		return fmt.Errorf("connect to %s: %s; %s", s.dsn.address, said, remedy)

@@ -223,11 +223,14 @@ func (s *Source) connectWalsender(ctx context.Context) (*walsender, error) {
 	return w, nil
 }
 
+// codeWrongPassword is invalid_password, which is the answer to an unknown role, too.
+const codeWrongPassword = "28P01"
+
 // refusedCodes are answers of the server to a login that trying again does not mend, each with its remedy.
 var refusedCodes = map[string]string{
-	"28P01": "give the right password: in the environment, a passfile or the DSN",
-	"28000": "let the role log in from here: check the role and pg_hba.conf",
-	"3D000": "name a database that exists",
+	codeWrongPassword: "give the right password: in the environment, a passfile or the DSN",
+	"28000":           "let the role log in from here: check the role and pg_hba.conf",
+	"3D000":           "name a database that exists",
 }
 
 // classifyConnect tells what trying again may mend from what it does not.
@@ -236,7 +239,11 @@ func (s *Source) classifyConnect(err error, replication bool) error {
 	var reply *pgconn.PgError
 	if errors.As(err, &reply) {
 		if remedy, ok := refusedCodes[reply.Code]; ok {
-			return &sources.Refused{Detail: "the server refused the login: " + reply.Message, Remedy: remedy}
+			given := s.dsn.config.Password != ""
+			if reply.Code == codeWrongPassword && !given {
+				remedy = "no password was given; " + remedy
+			}
+			return &sources.Refused{Detail: "the server refused the login: " + reply.Message, Remedy: remedy, Password: given}
 		}
 		if replication && (reply.Code == "42501" || strings.Contains(reply.Message, "replication role")) {
 			return &sources.Unfit{

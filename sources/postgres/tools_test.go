@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"cdc/changelog"
 	"cdc/e2e/testservers"
 	"cdc/sources"
@@ -286,8 +288,20 @@ func TestWrongPasswordIsRefusedAtOnce(t *testing.T) {
 	r.o.Password = "wrong"
 	r.start()
 	var refused *sources.Refused
-	if err := r.stopError(); !errors.As(err, &refused) || strings.Contains(err.Error(), r.dsn) {
+	if err := r.stopError(); !errors.As(err, &refused) || !refused.Password || strings.Contains(err.Error(), r.dsn) {
 		t.Fatalf("ended with %v", err)
+	}
+}
+
+func TestMissingPasswordIsSaid(t *testing.T) {
+	s := &Source{dsn: &dsn{config: &pgconn.Config{}}}
+	for password, want := range map[string]bool{"": true, "given": false} {
+		s.dsn.config.Password = password
+		var refused *sources.Refused
+		if err := s.classifyConnect(&pgconn.PgError{Code: codeWrongPassword}, false); !errors.As(err, &refused) ||
+			refused.Password == want || strings.Contains(refused.Remedy, "no password was given") != want {
+			t.Errorf("with %q: %+v", password, refused)
+		}
 	}
 }
 

@@ -43,6 +43,8 @@ type Source struct {
 	AppendOnly  []string
 	Publication string
 	Slot        string
+	// DSNFrom and PasswordFrom say for people where the DSN and the password come from.
+	DSNFrom, PasswordFrom string
 	// CopyReaders is zero for the default, as are MaxHeldWAL (no limit), CopyRowsPerSecond (no limit), ServerID (one is chosen) and
 	// MaxClockSkew.
 	CopyReaders       int

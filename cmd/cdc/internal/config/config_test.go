@@ -326,6 +326,7 @@ func TestKnownSourcesGoOn(t *testing.T) {
 	}
 	want := shop
 	want.DSN, want.Password = "postgres://u@h/shop", ""
+	want.DSNFrom, want.PasswordFrom = "the folder", "a passfile"
 	if !reflect.DeepEqual(c.Sources, []Source{want}) {
 		t.Errorf("sources = %+v", c.Sources)
 	}

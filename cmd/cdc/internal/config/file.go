@@ -35,8 +35,9 @@ type fileEntry struct {
 type value struct {
 	texts  []string
 	origin string
-	bad    bool // it has been complained about
-	shared bool // it is for every source that it fits
+	bad    bool     // it has been complained about
+	shared bool     // it is for every source that it fits
+	refs   []string // what the line refers to, for people
 }
 
 // readFile reads the file, if there is one, strictly: a key that means nothing is a problem, as is one that stands twice.
@@ -165,7 +166,7 @@ func (l *loader) readValue(values map[string]value, key string, node *yaml.Node)
 		if !ok {
 			return
 		}
-		v.texts = append(v.texts, text)
+		v.texts, v.refs = append(v.texts, text), append(v.refs, referencesOf(item.Value, key)...)
 	}
 	values[key] = v
 }
@@ -174,7 +175,7 @@ var reference = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 // expand puts the values of variables in the place of ${env:NAME}; secrets must come from there or from a file of their own.
 func (l *loader) expand(text, where, key string) (string, bool) {
-	secret := strings.HasSuffix(key, "password")
+	secret := isSecret(key)
 	if path, ok := strings.CutPrefix(text, "file:"); ok && secret {
 		return l.readSecret(path, where)
 	}

@@ -230,8 +230,14 @@ func (l *loader) addSource(c candidate) {
 			continue
 		}
 		l.entry("sources."+c.name+"."+setting.key, setting.secret, v)
+		switch setting.key {
+		case "dsn":
+			s.DSNFrom = l.place(v)
+		case "password":
+			s.PasswordFrom = l.place(v)
+		}
 	}
-	l.addClientPassword(&s)
+	l.findPassword(&s)
 	switch {
 	case complained:
 	case s.DSN == "":
@@ -240,20 +246,6 @@ func (l *loader) addSource(c candidate) {
 		l.fail(problem{where: c.where, what: fmt.Sprintf("%q is no DSN", shown(string(s.DSN))), remedy: dsnExamples})
 	}
 	l.config.Sources = append(l.config.Sources, s)
-}
-
-// passwordVariable is where MySQL's own clients look for a password. What libpq reads is read where its DSNs are.
-const passwordVariable = "MYSQL_PWD"
-
-// addClientPassword takes the password that MySQL's own clients would take.
-func (l *loader) addClientPassword(s *Source) {
-	if s.DSN.Kind() != KindMySQL || s.Password != "" || hasPassword(string(s.DSN)) {
-		return
-	}
-	if text, ok := l.request.LookupEnv(passwordVariable); ok && text != "" {
-		s.Password = sources.Secret(text)
-		l.entry("sources."+s.Name+".password", true, value{texts: []string{text}, origin: passwordVariable})
-	}
 }
 
 // lookupForSource finds the value of a source's setting: flag, variable of the source, variable of all, then where the source was
