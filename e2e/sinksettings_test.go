@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,58 @@ func TestSettingsOfSinksReachTheirMessages(t *testing.T) {
 	if !slices.Contains(subjects, key) || !slices.Contains(subjects, value) {
 		t.Errorf("the registry has %v, and not %s and %s", subjects, key, value)
 	}
+}
+
+// Before the first run, while one publishes, and without the log's writer, the doctor sees the topics that the sink is about, and makes
+// none.
+func TestDoctorLooksAtSinks(t *testing.T) {
+	k, registry := testservers.SharedKafka(t), testservers.SharedRegistry(t)
+	c := newRig(t, testservers.Shared(t))
+	c.appSQL("CREATE TABLE orders (id int PRIMARY KEY); CREATE TABLE bare (id int); ALTER TABLE bare REPLICA IDENTITY FULL")
+	c.appSQL("INSERT INTO orders VALUES (1)")
+	c.appSQL("INSERT INTO bare VALUES (1)")
+	dsn, password := c.login()
+	sink := "kafka://" + strings.Join(k.Addrs(), ",") + "?format=debezium-avro&registry=" + registry.URL()
+	doctor := func() result {
+		return execute(t, []string{password}, "doctor", dsn, "--name", c.source, "--data", c.data(), "--format", "csv", "--sink", sink, "--sink", "file:"+filepath.Join(c.dir, "files"))
+	}
+	says := func(r result, code int, words ...string) {
+		t.Helper()
+		for _, word := range words {
+			if !strings.Contains(r.out, word) {
+				t.Errorf("the doctor does not say %q: %v", word, r)
+			}
+		}
+		if r.code != code {
+			t.Errorf("exit code %d, want %d: %v", r.code, code, r)
+		}
+	}
+	says(doctor(), 0, ",cluster,ok,", ",topics,ok,0 of 2 topics there,", ",schema registry,ok,", "can be made in "+c.dir, c.source+",server,ok,")
+	if topics := c.topicsOf(k); len(topics) > 0 {
+		t.Fatalf("the doctor has made %v", topics)
+	}
+	c.start("--sink", sink, "--until-current").wantExit(0)
+	p := c.start("--sink", sink)
+	c.awaitStreaming(p)
+	says(doctor(), 0, ",topics,ok,2 of 2 topics there,", ",settings,warning,", "one replica")
+	must(t, k.SetTopicConfig(t.Context(), c.source+".public.bare", map[string]string{"cleanup.policy": "compact"}))
+	p.stop()
+	until(t, "the setting to be known", func() bool { return doctor().code == exitUnfit })
+	says(doctor(), exitUnfit, ",settings,problem,\"topic "+c.source+".public.bare is compacted")
+	must(t, k.SetTopicConfig(t.Context(), c.source+".public.bare", map[string]string{"cleanup.policy": "delete"}))
+	c.appSQL("INSERT INTO bare VALUES (2)")
+	c.start("--sink", sink, "--until-current").wantExit(0)
+}
+
+// topicsOf are the topics of the rig's source.
+func (c *rig) topicsOf(k *testservers.Kafka) (names []string) {
+	c.t.Helper()
+	for _, table := range []string{"orders", "bare"} {
+		if records, err := k.ReadTopic(c.t.Context(), c.source+".public."+table, testservers.KafkaReadCommitted); err == nil {
+			names = append(names, fmt.Sprintf("%s with %d messages", table, len(records)))
+		}
+	}
+	return names
 }
 
 func subjectsOf(t *testing.T, r *testservers.Registry) (subjects []string) {

@@ -179,11 +179,14 @@ func TestDoctorPrintsFindings(t *testing.T) {
 	var out bytes.Buffer
 	d := &diagnosis{out: &present.Output{Out: &out, Format: present.Table}}
 	for i := range findings {
-		if err := d.print("shop", &findings[i]); err != nil {
+		if err := d.print(finding{source: "shop", Finding: findings[i]}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := " ✓ server: PostgreSQL 15\n ⚠ held WAL: it may fill the disk\n     → run: ALTER SYSTEM …\n ✗ publication: the role may not make one\n     → run: GRANT …\n"
+	if err := d.print(finding{sink: "kafka", Finding: findings[0]}); err != nil {
+		t.Fatal(err)
+	}
+	want := " ✓ server: PostgreSQL 15\n ⚠ held WAL: it may fill the disk\n     → run: ALTER SYSTEM …\n ✗ publication: the role may not make one\n     → run: GRANT …\n ✓ sink kafka, server: PostgreSQL 15\n"
 	if out.String() != want {
 		t.Fatalf("printed\n%s", out.String())
 	}

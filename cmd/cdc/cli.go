@@ -20,7 +20,7 @@ type cli struct {
 	Resolve  resolveCmd  `cmd:"" group:"capture" help:"Decide about a source that has stopped."`
 	Snapshot snapshotCmd `cmd:"" group:"capture" help:"Copy a table, for the first time or again."`
 	Drop     dropCmd     `cmd:"" group:"capture" help:"Stop capturing a source and remove what it holds at its server."`
-	Doctor   doctorCmd   `cmd:"" group:"capture" help:"Check whether a database can be captured, before or after."`
+	Doctor   doctorCmd   `cmd:"" group:"capture" help:"Check whether a database can be captured, and sinks be fed, before or after."`
 
 	SQL     sqlCmd     `cmd:"" name:"sql" group:"ask" help:"Ask in SQL, at any moment."`
 	At      atCmd      `cmd:"" group:"ask" help:"Print a table as it was at a moment."`

@@ -19,11 +19,27 @@ type serverFlags struct {
 
 // servers are the databases: the one of the DSN, or those that the configuration and the folder name.
 func (f *serverFlags) servers(a *App, dsn string) ([]config.Source, error) {
+	cfg, err := f.read(a, dsn, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Sources) == 0 {
+		return nil, nothingToAsk(a)
+	}
+	return cfg.Sources, nil
+}
+
+func nothingToAsk(a *App) error {
+	return &exit.Error{Code: exit.Usage, What: "there is no database to ask", Where: a.Data, Remedy: "give a DSN: " + dsnForms}
+}
+
+// read reads the configuration with the sinks besides its own. Of its sources it has those that are meant: that of the DSN, or all.
+func (f *serverFlags) read(a *App, dsn string, sinks []string) (*config.Config, error) {
 	known, err := config.ReadKnown(a.Data)
 	if err != nil {
 		return nil, err
 	}
-	request := config.Request{File: f.File, Known: known, LookupEnv: a.LookupEnv, Environ: a.Environ()}
+	request := config.Request{File: f.File, Known: known, Sinks: sinks, LookupEnv: a.LookupEnv, Environ: a.Environ()}
 	if dsn != "" {
 		request.DSNs = []string{dsn}
 		if f.Name != "" {
@@ -37,19 +53,12 @@ func (f *serverFlags) servers(a *App, dsn string) ([]config.Source, error) {
 	for _, warning := range cfg.Warnings {
 		a.Logger.Warn(warning)
 	}
-	found := cfg.Sources
 	if dsn != "" || f.Name != "" {
-		found = slices.DeleteFunc(slices.Clone(found), func(s config.Source) bool {
+		cfg.Sources = slices.DeleteFunc(slices.Clone(cfg.Sources), func(s config.Source) bool {
 			return dsn != "" && s.DSN != config.DSN(dsn) || f.Name != "" && s.Name != f.Name
 		})
 	}
-	if err := supported(found); err != nil {
-		return nil, err
-	}
-	if len(found) == 0 {
-		return nil, &exit.Error{Code: exit.Usage, What: "there is no database to ask", Where: a.Data, Remedy: "give a DSN: " + dsnForms}
-	}
-	return found, nil
+	return cfg, supported(cfg.Sources)
 }
 
 // publicationFor sets the publication that a flag names, which is empty for none of the user's.

@@ -257,6 +257,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\boffset \d+`), "offset N"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00)?`), "TIME"},
 	{regexp.MustCompile(`\d+\.\d [KMGT]iB are free`), "SIZE are free"},
+	{regexp.MustCompile(`\d+ bytes are free`), "N bytes are free"},
 	{regexp.MustCompile(`go1[.0-9]+, \w+/\w+, with(out)? SQL`), "GO"},
 	{regexp.MustCompile(`, (\d+ ms|\d+\.\d s)\n`), ", D\n"},
 }

@@ -156,6 +156,15 @@ func encoderOf(spec *config.Sink, log changelog.Log) (sinks.Encoder, error) {
 
 // avroOf makes what encodes messages under the schemas of a registry.
 func avroOf(r *config.RegistrySettings) (*envelope.Avro, error) {
+	registry, err := registryOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return envelope.NewAvro(envelope.AvroOptions{Registry: registry, Keys: r.Keys, Values: r.Values, Names: r.Names})
+}
+
+// registryOf makes the client of a schema registry. It does not connect.
+func registryOf(r *config.RegistrySettings) (*avro.Registry, error) {
 	o := avro.RegistryOptions{URL: r.URL, User: r.User, Password: string(r.Password), Timeout: registryTimeout, LookupOnly: r.LookupOnly}
 	if r.CA != "" {
 		pool, err := certificates("registry_ca", r.CA)
@@ -164,11 +173,7 @@ func avroOf(r *config.RegistrySettings) (*envelope.Avro, error) {
 		}
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 	}
-	registry, err := avro.NewRegistry(o)
-	if err != nil {
-		return nil, err
-	}
-	return envelope.NewAvro(envelope.AvroOptions{Registry: registry, Keys: r.Keys, Values: r.Values, Names: r.Names})
+	return avro.NewRegistry(o)
 }
 
 // publishedTables are the versions of the tables that a sink publishes, without those that were never captured.

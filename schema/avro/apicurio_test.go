@@ -29,6 +29,9 @@ func TestRealRegistry(t *testing.T) {
 func takesAndRefuses(t *testing.T, server *testservers.Registry) {
 	const subject = "shop.orders-value"
 	r := registryAt(t, RegistryOptions{URL: server.URL()})
+	if err := r.Check(t.Context()); err != nil {
+		t.Errorf("check: %v", err)
+	}
 	one, two := id(t, r, subject, valueOne), id(t, r, subject, valueTwo)
 	if one == two {
 		t.Errorf("two schemas have the id %d", one)

@@ -218,14 +218,7 @@ func (r *Registry) Compatible(ctx context.Context, subject string, text []byte) 
 // level is the subject's compatibility level, or else the registry's; empty when it does not tell. The library looks for it under
 // another name than registries give it.
 func (r *Registry) level(ctx context.Context, subject string) string {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base.JoinPath("config", subject).String()+"?defaultToGlobal=true", nil)
-	if err != nil {
-		return ""
-	}
-	if r.options.User != "" {
-		request.SetBasicAuth(r.options.User, r.options.Password)
-	}
-	response, err := r.http.Do(request)
+	response, err := r.config(ctx, subject)
 	if err != nil {
 		return ""
 	}
@@ -235,4 +228,35 @@ func (r *Registry) level(ctx context.Context, subject string) string {
 		return ""
 	}
 	return config.CompatibilityLevel
+}
+
+// Check asks the registry for its compatibility level, which every registry has, and changes nothing. An error says that it cannot be
+// reached, or does not let the user in.
+func (r *Registry) Check(ctx context.Context) error {
+	const detail = "ask for its compatibility level"
+	response, err := r.config(ctx, "")
+	if err != nil {
+		return r.wrap(ctx, err, "", detail)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return r.wrap(ctx, registry.Error{StatusCode: response.StatusCode}, "", detail)
+	}
+	var config struct{ CompatibilityLevel string }
+	if err := json.NewDecoder(response.Body).Decode(&config); err != nil || config.CompatibilityLevel == "" {
+		return &Error{Class: Refused, URL: r.url, Detail: "what answers there is no schema registry"}
+	}
+	return nil
+}
+
+// config asks for the settings of a subject, or of the registry when it is empty.
+func (r *Registry) config(ctx context.Context, subject string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base.JoinPath("config", subject).String()+"?defaultToGlobal=true", nil)
+	if err != nil {
+		return nil, err
+	}
+	if r.options.User != "" {
+		request.SetBasicAuth(r.options.User, r.options.Password)
+	}
+	return r.http.Do(request)
 }

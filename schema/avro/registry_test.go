@@ -181,6 +181,34 @@ func TestWhatCannotBeAskedIsInvalid(t *testing.T) {
 	}
 }
 
+func TestCheckTellsARegistryFromWhatIsNone(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		answer string
+		want   Class
+	}{
+		{http.StatusOK, `{"compatibilityLevel":"BACKWARD"}`, 255},
+		{http.StatusOK, `<html>`, Refused},
+		{http.StatusOK, `{}`, Refused},
+		{http.StatusNotFound, ``, Refused},
+		{http.StatusUnauthorized, ``, Refused},
+		{http.StatusServiceUnavailable, ``, Unavailable},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+			if request.Method != http.MethodGet {
+				t.Errorf("%s changes something", request.Method)
+			}
+			w.WriteHeader(test.status)
+			_, _ = io.WriteString(w, test.answer)
+		}))
+		err := registryAt(t, RegistryOptions{URL: server.URL}).Check(t.Context())
+		if class(err) != test.want || (err == nil) != (test.want == 255) {
+			t.Errorf("HTTP %d %s: %v", test.status, test.answer, err)
+		}
+		server.Close()
+	}
+}
+
 func registryAt(t *testing.T, o RegistryOptions) *Registry {
 	t.Helper()
 	r, err := NewRegistry(o)

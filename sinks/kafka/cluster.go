@@ -146,7 +146,12 @@ func (c *cluster) close() (err error) {
 // describe asks for the topics' partitions and leaders, and learns where brokers are. It may be answered by a broker that does not
 // know the newest.
 func (c *cluster) describe(ctx context.Context, topics []string) (*metadata.Response, error) {
-	answer, err := c.askAny(ctx, &metadata.Request{TopicNames: topics})
+	return c.learn(ctx, &metadata.Request{TopicNames: topics})
+}
+
+// learn is describe with what else the request asks for.
+func (c *cluster) learn(ctx context.Context, req *metadata.Request) (*metadata.Response, error) {
+	answer, err := c.askAny(ctx, req)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (s *session) dispatch(p *partition) {
 
 // send sends to a broker until the session fails.
 func (s *session) send(ctx context.Context, b *sender) {
-	req := &produceRequest{timeout: s.brokerTimeout()}
+	req := &produceRequest{timeout: s.o.brokerTimeout()}
 	for {
 		partitions := s.collect(b)
 		if len(partitions) == 0 {

@@ -332,6 +332,6 @@ func (s *session) checkpoint() sinks.Checkpoint {
 }
 
 // brokerTimeout is how long the broker may wait for replicas, in milliseconds: less than we wait for the broker.
-func (s *session) brokerTimeout() int32 { return int32((s.o.RequestTimeout / 2).Milliseconds()) }
+func (o *Options) brokerTimeout() int32 { return int32((o.RequestTimeout / 2).Milliseconds()) }
 
 var errLease = errors.New("this process could not ask for too long whether it is still the sink's writer, or was suspended")

@@ -119,22 +119,28 @@ func (s *session) missing(ctx context.Context, names []string, waited time.Durat
 	return fmt.Errorf("topic %s has just been created", names[0])
 }
 
-// create makes topics. Somebody else may be making them, too.
-func (s *session) create(ctx context.Context, names []string) error {
-	req := &createtopics.Request{TimeoutMs: s.brokerTimeout()}
+// creation is the request to make topics.
+func creation(o *Options, names []string) *createtopics.Request {
+	req := &createtopics.Request{TimeoutMs: o.brokerTimeout()}
 	for _, name := range names {
 		t := createtopics.RequestTopic{Name: name, NumPartitions: -1, ReplicationFactor: -1}
-		if s.o.Partitions > 0 {
-			t.NumPartitions = int32(s.o.Partitions)
+		if o.Partitions > 0 {
+			t.NumPartitions = int32(o.Partitions)
 		}
-		if s.o.ReplicationFactor > 0 {
-			t.ReplicationFactor = int16(s.o.ReplicationFactor)
+		if o.ReplicationFactor > 0 {
+			t.ReplicationFactor = int16(o.ReplicationFactor)
 		}
-		for _, config := range slices.Sorted(maps.Keys(s.o.TopicConfigs)) {
-			t.Configs = append(t.Configs, createtopics.RequestConfig{Name: config, Value: s.o.TopicConfigs[config]})
+		for _, config := range slices.Sorted(maps.Keys(o.TopicConfigs)) {
+			t.Configs = append(t.Configs, createtopics.RequestConfig{Name: config, Value: o.TopicConfigs[config]})
 		}
 		req.Topics = append(req.Topics, t)
 	}
+	return req
+}
+
+// create makes topics. Somebody else may be making them, too.
+func (s *session) create(ctx context.Context, names []string) error {
+	req := creation(s.o, names)
 	answer, err := s.cluster.askAny(ctx, req) // any broker passes it on to the controller (KIP-590)
 	if err != nil {
 		return err
