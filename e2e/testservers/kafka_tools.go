@@ -16,6 +16,7 @@ type KafkaTool string
 // Programs that are clients.
 const (
 	KafkaConsoleConsumer     KafkaTool = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+	KafkaACLs                KafkaTool = "org.apache.kafka.tools.AclCommand"
 	KafkaProducerPerformance KafkaTool = "org.apache.kafka.tools.ProducerPerformance"
 )
 

@@ -66,7 +66,7 @@ var remedies = map[int16]string{
 	codeCorrupt: "look for a faulty network or proxy between cdc and the broker",
 	17: "a topic's name has at most 249 signs, and may not differ from another one's in '.' and '_' alone: leave the table out by the sink's tables, " +
 		"and publish it, if it is wanted, by a sink of another name and topic_prefix",
-	codeTopicUnauthorized:     "allow the sink's principal Write, Read and Describe on the topic, and Create where topics are to be created",
+	codeTopicUnauthorized:     "allow the sink's principal Write, Read and Describe on the topic, and Create where topics are to be created; " + doctorKnows,
 	30:                        "allow the sink's principal what the broker names",
 	31:                        "allow the sink's principal IdempotentWrite and Create on the cluster",
 	32:                        "set the clocks of this machine and of the broker, or the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms",
@@ -76,7 +76,7 @@ var remedies = map[int16]string{
 	38:                        "choose a replication factor that the brokers can give",
 	40:                        "correct the topic's configs",
 	44:                        "ask who runs the cluster what its policy for topics is",
-	codeTransactionalIDDenied: "allow the sink's principal Write and Describe on the transactional id",
+	codeTransactionalIDDenied: "allow the sink's principal Write and Describe on the transactional id; " + doctorKnows,
 	54:                        "let the listener authenticate",
 	codeAuthenticationFailed:  "correct the user or the password",
 	87:                        "look at the topic's cleanup.policy: a compacted topic takes no message without a key, as of a table without one",
@@ -122,6 +122,24 @@ func problem(doing string, code int16, message string) error {
 	}
 	return &sinks.Refused{Detail: e.Error(), Remedy: remedies[code]}
 }
+
+// problemWith is problem for what an authorizer may refuse: it names the right that the sink's principal lacks.
+func problemWith(r right, doing string, code int16, message string) error {
+	err := problem(doing, code, message)
+	var refused *sinks.Refused
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch code {
+	case codeTopicUnauthorized:
+		refused.Remedy = fmt.Sprintf("allow the sink's principal %s on the topic; %s", r, doctorKnows)
+	case codeTransactionalIDDenied:
+		refused.Remedy = fmt.Sprintf("allow the sink's principal %s on the transactional id; %s", r, doctorKnows)
+	}
+	return refused
+}
+
+const doctorKnows = "'cdc doctor' prints the command that does"
 
 // diverged is the stop for a destination that is not what this sink has written.
 func diverged(remedy, format string, args ...any) error {

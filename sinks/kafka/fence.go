@@ -53,7 +53,7 @@ func (s *session) initProducer(ctx context.Context) (p producer, err error) {
 		}
 		res := answer.(*initproducerid.Response)
 		p = producer{id: res.ProducerID, epoch: res.ProducerEpoch}
-		return problem("begin as "+s.transactionalID, res.ErrorCode, "")
+		return problemWith(rightWrite, "begin as "+s.transactionalID, res.ErrorCode, "")
 	})
 	return p, err
 }
@@ -77,7 +77,7 @@ func (s *session) addToTransaction(ctx context.Context, topics []*topic) error {
 				if p.ErrorCode == codeNotAttempted {
 					continue // another one is why
 				}
-				if err := problem(fmt.Sprintf("fence partition %d of topic %s", p.PartitionIndex, t.Name), p.ErrorCode, ""); err != nil {
+				if err := problemWith(rightWrite, fmt.Sprintf("fence partition %d of topic %s", p.PartitionIndex, t.Name), p.ErrorCode, ""); err != nil {
 					return err
 				}
 			}

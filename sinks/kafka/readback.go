@@ -81,7 +81,7 @@ func (s *session) readFrom(ctx context.Context, p *partition, at, end int64, f f
 	if part.ErrorCode == codeOffsetOutOfRange {
 		return at, fmt.Errorf("%s: offset %d has just been removed", doing, at)
 	}
-	if err := problem(doing, part.ErrorCode, ""); err != nil {
+	if err := problemWith(rightRead, doing, part.ErrorCode, ""); err != nil {
 		return at, err
 	}
 	if part.HighWatermark < end {

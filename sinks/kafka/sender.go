@@ -176,7 +176,7 @@ func (s *session) conclude(p *partition, r *produce.ResponsePartition) error {
 	if r.ErrorCode == codeTooLarge {
 		return s.tooLarge(p, b, r.ErrorMessage)
 	}
-	if err := problem(fmt.Sprintf("write %d messages to %s", b.count, p.name()), r.ErrorCode, r.ErrorMessage); err != nil {
+	if err := problemWith(rightWrite, fmt.Sprintf("write %d messages to %s", b.count, p.name()), r.ErrorCode, r.ErrorMessage); err != nil {
 		return err
 	}
 	if r.BaseOffset >= 0 && r.BaseOffset < p.end {

@@ -149,7 +149,7 @@ func (s *session) create(ctx context.Context, names []string) error {
 		if t.ErrorCode == codeTopicExists {
 			continue
 		}
-		if err := problem("create topic "+t.Name, t.ErrorCode, t.ErrorMessage); err != nil {
+		if err := problemWith(rightCreate, "create topic "+t.Name, t.ErrorCode, t.ErrorMessage); err != nil {
 			return err
 		}
 		s.o.Logger.InfoContext(ctx, "topic created", "sink", s.o.Name, "topic", t.Name, "partitions", t.NumPartitions, "replicas", t.ReplicationFactor)
