@@ -44,10 +44,16 @@ func (r *room) wait(fs vfs.FS, dir string) {
 			return
 		case <-ticker.C:
 		}
-		if usage, err := fs.GetDiskUsage(dir); err != nil || usage.AvailBytes >= roomBytes {
+		if !lacksRoom(fs, dir) {
 			return
 		}
 	}
+}
+
+// lacksRoom reports whether the disk of a folder is known to be full.
+func lacksRoom(fs vfs.FS, dir string) bool {
+	usage, err := fs.GetDiskUsage(dir)
+	return err == nil && usage.AvailBytes < roomBytes
 }
 
 // check is errRoom while the disk is full: what would be written then could wait in memory for as long as that lasts.

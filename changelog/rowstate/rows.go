@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -67,7 +68,8 @@ type Rows struct {
 	dir string
 	db  *pebble.DB
 	// room is of the disk on which db is.
-	room *room
+	room    *room
+	opening *opening // nil unless a Seek whose context ended has left one behind
 
 	tables     map[schema.TableID]*keptTable
 	unwanted   map[schema.VersionID]bool
@@ -88,7 +90,7 @@ type Rows struct {
 	mu       sync.Mutex       // guards the fields below
 	position changelog.Offset // all units up to here have been applied, and perhaps some of the next
 	floor    changelog.Offset // the least offset that they can be taken back to
-	flushed  changelog.Offset // up to where they are on the disk at least
+	flushed  changelog.Offset // up to where they have last been told to go to the disk
 	undoable changelog.Offset // the last unit that has undo records
 	undone   int              // bytes written since floor
 	dead     bool             // spaceDead may hold something
@@ -112,7 +114,7 @@ func NewRows(o RowsOptions) *Rows {
 
 // Seek makes the rows those of the units up to n. Rows that are of no use for that are taken from the log from its beginning.
 func (r *Rows) Seek(ctx context.Context, n changelog.Offset) error {
-	err := r.ready()
+	err := r.ready(ctx)
 	if err == nil {
 		err = r.room.check()
 	}
@@ -121,7 +123,7 @@ func (r *Rows) Seek(ctx context.Context, n changelog.Offset) error {
 	}
 	r.unit = nil
 	if n < r.floor {
-		if err := r.clear(); err != nil {
+		if err := r.clear(ctx); err != nil {
 			return err
 		}
 	}
@@ -130,8 +132,7 @@ func (r *Rows) Seek(ctx context.Context, n changelog.Offset) error {
 		err = r.loadTables()
 	}
 	if err != nil {
-		r.bad = true
-		return fmt.Errorf("take old rows back to offset %d: %w", n, err)
+		return fmt.Errorf("take old rows back to offset %d: %w", n, r.failed(err))
 	}
 	if r.position == n {
 		return nil
@@ -143,17 +144,20 @@ func (r *Rows) Seek(ctx context.Context, n changelog.Offset) error {
 }
 
 // ready opens what is there, or makes it anew.
-func (r *Rows) ready() error {
-	switch {
-	case r.bad:
-	case r.db != nil, r.open() == nil:
-		return nil
+func (r *Rows) ready(ctx context.Context) error {
+	if !r.bad {
+		if r.db != nil {
+			return nil
+		}
+		if err := r.open(ctx); err == nil || ctx.Err() != nil || errors.Is(err, errRoom) {
+			return err // what is there is not to blame
+		}
 	}
-	return r.clear()
+	return r.clear(ctx)
 }
 
 // clear makes the rows anew, without any.
-func (r *Rows) clear() error {
+func (r *Rows) clear(ctx context.Context) error {
 	if r.db != nil {
 		r.room.close()
 		_ = errors.Join(r.batch.Close(), r.db.Close()) // what it holds is of no use
@@ -163,19 +167,26 @@ func (r *Rows) clear() error {
 	if err := r.fs.RemoveAll(r.dir); err != nil {
 		return fmt.Errorf("make old rows anew: %w", err)
 	}
-	return r.open()
+	return r.open(ctx)
 }
 
 // errOrigin says that what is stored is of another log, or of other tables.
 var errOrigin = errors.New("old rows are of another origin")
 
-func (r *Rows) open() error {
-	room, fs := watchRoom(r.fs, r.dir)
-	options := &pebble.Options{FS: fs, DisableWAL: true, Logger: silent{}, MemTableStopWritesThreshold: memTables}
-	for i := range options.Levels {
-		options.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
+func (r *Rows) open(ctx context.Context) error {
+	if r.opening == nil {
+		if lacksRoom(r.fs, r.fs.PathDir(r.dir)) {
+			return fmt.Errorf("open old rows: %w", errRoom)
+		}
+		r.opening = openRows(r.fs, r.dir)
 	}
-	db, err := pebble.Open(r.dir, options)
+	select {
+	case <-r.opening.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	db, room, err := r.opening.db, r.opening.room, r.opening.err
+	r.opening = nil
 	if err != nil {
 		return fmt.Errorf("open old rows: %w", err)
 	}
@@ -187,6 +198,28 @@ func (r *Rows) open() error {
 		return errors.Join(fmt.Errorf("open old rows: %w", err), r.batch.Close(), db.Close())
 	}
 	return nil
+}
+
+// opening is a key-value store that is being opened, which takes as long as the disk is full and cannot be given up in between.
+type opening struct {
+	done chan struct{} // closed when what follows is there
+	db   *pebble.DB
+	room *room
+	err  error
+}
+
+func openRows(disk vfs.FS, dir string) *opening {
+	room, fs := watchRoom(disk, dir)
+	options := &pebble.Options{FS: fs, DisableWAL: true, Logger: silent{}, MemTableStopWritesThreshold: memTables}
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
+	}
+	o := &opening{done: make(chan struct{}), room: room}
+	go func() {
+		defer close(o.done)
+		o.db, o.err = pebble.Open(dir, options)
+	}()
+	return o
 }
 
 // load reads where the rows stand.
@@ -416,7 +449,7 @@ func (r *Rows) Arrived(n changelog.Offset) error {
 	}
 	if err == nil && n >= r.flushed+flushOffsets {
 		r.flushed = n
-		err = r.db.Flush()
+		_, err = r.db.AsyncFlush() // nobody waits for it: what is written later does not reach the disk before it
 	}
 	if err != nil {
 		r.bad = true
@@ -445,20 +478,56 @@ func (r *Rows) bury(batch *pebble.Batch, n changelog.Offset) error {
 	return errors.Join(err, it.Error(), it.Close())
 }
 
-// Close closes the rows. The next Seek opens them again.
+// Close closes the rows. The next Seek opens them again. On a full disk they stay as they are: closing would write.
 func (r *Rows) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.unit = nil
 	if r.db == nil {
 		return nil
 	}
-	db, full := r.db, r.room.check() != nil
+	var err error
+	if !r.bad { // else they are made again
+		if err = r.flush(); errors.Is(err, errRoom) {
+			return nil // they are used again, or taken from the log from where they are on the disk
+		}
+	}
+	db := r.db
+	r.db = nil
 	r.room.close()
-	r.db, r.unit = nil, nil
-	if r.bad || full {
-		_ = errors.Join(r.batch.Close(), db.Close()) // they are made again, or taken from the log from where they are on the disk
+	closeErr := errors.Join(r.batch.Close(), db.Close())
+	if r.bad {
 		return nil
 	}
-	err := db.Set(rowsPosition, appendOffset(nil, r.position), pebble.NoSync)
-	return errors.Join(err, r.batch.Close(), db.Flush(), db.Close())
+	return errors.Join(err, closeErr)
+}
+
+// flushLook is the pause between two looks at whether the disk has become full.
+const flushLook = 50 * time.Millisecond
+
+// flush waits until all there is has been written to the disk, as long as that has space.
+func (r *Rows) flush() error {
+	if err := r.room.check(); err != nil {
+		return err
+	}
+	err := r.db.Set(rowsPosition, appendOffset(nil, r.position), pebble.NoSync)
+	if err != nil {
+		return err
+	}
+	flushed, err := r.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	ticker := time.NewTicker(flushLook)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-flushed:
+			return nil
+		case <-ticker.C:
+		}
+		if err := r.room.check(); err != nil {
+			return err
+		}
+	}
 }

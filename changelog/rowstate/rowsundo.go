@@ -88,7 +88,10 @@ func (r *Rows) takeBack(to changelog.Offset) error {
 	defer it.Close()
 	batch := r.db.NewBatch()
 	defer batch.Close()
-	// With the position go all undo records above it, at a crash in the middle too.
+	// With the position go all undo records above it, at a crash or an error in the middle too.
+	r.mu.Lock()
+	r.position, r.flushed, r.undoable = to, min(r.flushed, to), to
+	r.mu.Unlock()
 	if err := batch.Set(rowsPosition, appendOffset(nil, to), nil); err != nil {
 		return err
 	}
@@ -99,18 +102,15 @@ func (r *Rows) takeBack(to changelog.Offset) error {
 		if batch.Len() < batchBytes {
 			continue
 		}
+		if err := r.room.check(); err != nil {
+			return err
+		}
 		if err := batch.Commit(pebble.NoSync); err != nil {
 			return err
 		}
 		batch.Reset()
 	}
-	if err := errors.Join(it.Error(), batch.Commit(pebble.NoSync)); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.position, r.flushed, r.undoable = to, min(r.flushed, to), to
-	return nil
+	return errors.Join(it.Error(), batch.Commit(pebble.NoSync))
 }
 
 // undo puts back what a record says, and removes the record.

@@ -106,10 +106,13 @@ type logError struct{ error }
 func (e *logError) Unwrap() error { return e.error }
 
 func open(ctx context.Context, o Options) (*Store, error) {
-	disk, dir := vfs.Default, o.Dir
-	if dir == "" {
-		disk, dir = vfs.NewMem(), "rowstate"
+	if o.Dir == "" {
+		return openOn(ctx, o, vfs.NewMem(), "rowstate")
 	}
+	return openOn(ctx, o, vfs.Default, o.Dir)
+}
+
+func openOn(ctx context.Context, o Options, disk vfs.FS, dir string) (*Store, error) {
 	room, fs := watchRoom(disk, dir)
 	db, err := pebble.Open(dir, &pebble.Options{FS: fs, DisableWAL: true, Logger: silent{}})
 	if err != nil {
@@ -278,13 +281,15 @@ func (s *Store) Durable(n changelog.Offset) error {
 	return nil
 }
 
-// mark makes everything so far durable, with the offset that it reaches and the log that it came from.
+// mark has everything so far go to the disk, with the offset that it reaches and the log that it came from. Nobody waits for it, as that
+// takes until there is space: nothing that is written later is on the disk before it.
 func (s *Store) mark(n changelog.Offset) error {
 	log := s.log.ID()
 	if err := s.db.Set(checkpointKey, append(binary.LittleEndian.AppendUint64(nil, uint64(n)), log[:]...), pebble.NoSync); err != nil {
 		return err
 	}
-	return s.db.Flush()
+	_, err := s.db.AsyncFlush()
+	return err
 }
 
 // settle moves a layer down into the store.
