@@ -121,14 +121,27 @@ func (c *capture) publish(ctx context.Context, p *publisher) error {
 		case !ofSink(err):
 			return err
 		}
+		if err := c.awaitRetry(ctx, p); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitRetry waits until an operator has the sink tried again. What its settings name may be missing by then, such as a certificate: the
+// sink stays in its stop, and its sources go on.
+func (c *capture) awaitRetry(ctx context.Context, p *publisher) error {
+	for {
 		select {
 		case <-p.again:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := c.renew(p); err != nil {
-			return err
+		err := c.renew(p)
+		if err == nil {
+			return nil
 		}
+		c.logger.ErrorContext(ctx, "sink stopped", "sink", p.spec.Name, "err", err)
+		p.enter(sinks.PhaseStopped, err)
 	}
 }
 
