@@ -112,7 +112,7 @@ var clients = []client{
 	{module: "github.com/cockroachdb/pebble/v2", owners: []string{"changelog/rowstate"}},
 	{module: "github.com/duckdb/duckdb-go/v2", owners: []string{"materialize/sql"}},
 	{module: "github.com/apache/arrow-go/v18", owners: []string{"materialize/sql"}},
-	{module: "github.com/parquet-go/parquet-go", owners: []string{"materialize/history", "sinks/parquet", "cmd/cdc"}, tests: true},
+	{module: "github.com/parquet-go/parquet-go", owners: []string{"materialize/history", "sinks/parquet"}, tests: true},
 	{module: "github.com/hamba/avro/v2", owners: []string{"schema/avro"}},
 	{module: "github.com/alecthomas/kong", owners: []string{"cmd/cdc"}},
 	{module: "go.yaml.in/yaml/v4", owners: []string{"cmd/cdc"}},

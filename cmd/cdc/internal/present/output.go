@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"cdc/schema"
+	"cdc/sinks/parquet"
 )
 
 // ErrTerminal says that a format for files would have gone to a terminal.
@@ -49,7 +50,8 @@ func (o *Output) Printer(shape *schema.Table) (Printer, error) {
 		if o.Terminal {
 			return nil, ErrTerminal
 		}
-		return newParquetPrinter(o.Out, shape)
+		rows, err := parquet.NewRows(o.Out, shape)
+		return parquetPrinter{rows}, err
 	}
 	return nil, fmt.Errorf("there is no format %q", o.Format)
 }

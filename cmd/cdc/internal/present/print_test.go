@@ -230,31 +230,6 @@ func TestParquetIsRefusedOnATerminal(t *testing.T) {
 	}
 }
 
-func TestParquetGoesOnInNewRowGroups(t *testing.T) {
-	var out bytes.Buffer
-	o := &Output{Out: &out, Format: Parquet}
-	record, err := o.Record(Shape(Field{"id", schema.Int64}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range int64(rowGroupRows + 1) {
-		record.Begin().Int(0, i)
-		if err := record.End(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := record.Close(); err != nil {
-		t.Fatal(err)
-	}
-	f, err := parquet.OpenFile(bytes.NewReader(out.Bytes()), int64(out.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if groups := len(f.RowGroups()); groups != 2 || f.NumRows() != rowGroupRows+1 {
-		t.Fatalf("%d rows in %d groups", f.NumRows(), groups)
-	}
-}
-
 // Scripts read the standard output: footers and notes stay off it, but for tables, which people read.
 func TestOnlyDataGoesToTheOutputOfProgramFormats(t *testing.T) {
 	for _, format := range Formats() {
