@@ -31,7 +31,7 @@ const zeroLabel = "\x00"
 // labelled compiles an ENUM or a SET. Debezium puts a backslash before a comma in a label so that its list of the labels can be taken
 // apart again, and leaves it there in the values, which then are none of the server's.
 func (b *binlogColumn) labelled(name string) (column, error) {
-	labels, ok := parseLabels(b.c.SQLType)
+	labels, ok := schema.Labels(b.c.SQLType)
 	if !ok {
 		return column{}, b.stop("report it as a fault of this program", "its labels cannot be read")
 	}
@@ -51,63 +51,4 @@ func (b *binlogColumn) labelled(name string) (column, error) {
 		}
 		out.Text(s, label)
 	}}, nil
-}
-
-// parseLabels takes the labels out of enum('a','b'), which are quoted as the servers do it in COLUMN_TYPE of information_schema.
-func parseLabels(sqlType string) ([]string, bool) {
-	_, rest, ok := strings.Cut(sqlType, "(")
-	var labels []string
-	for ok {
-		var label string
-		label, rest, ok = cutLabel(rest)
-		labels = append(labels, label)
-		switch {
-		case !ok:
-		case strings.HasPrefix(rest, ")"):
-			return labels, true
-		default:
-			rest, ok = strings.CutPrefix(rest, ",")
-		}
-	}
-	return nil, false
-}
-
-// cutLabel takes one label and its quotes off the text.
-func cutLabel(text string) (label, rest string, ok bool) {
-	text, ok = strings.CutPrefix(text, "'")
-	if !ok {
-		return "", "", false
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; c {
-		case '\'':
-			if i+1 == len(text) || text[i+1] != '\'' {
-				return b.String(), text[i+1:], true
-			}
-			i++
-			b.WriteByte(c)
-		case '\\':
-			i++
-			if i == len(text) {
-				return "", "", false
-			}
-			b.WriteByte(unescaped(text[i]))
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return "", "", false
-}
-
-func unescaped(c byte) byte {
-	switch c {
-	case '0':
-		return 0
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	}
-	return c
 }

@@ -3,6 +3,8 @@ package value
 import (
 	"fmt"
 	"strings"
+
+	"cdc/schema"
 )
 
 // Facts are what information_schema.columns says of a column, whose field names are upper-cased here. The connection that asks must
@@ -88,9 +90,9 @@ func (c *Column) describeGeometry(dataType string) {
 }
 
 func labelled(c Column, f Facts) (Column, error) {
-	labels, err := parseLabels(f.ColumnType)
-	if err != nil {
-		return Column{}, fmt.Errorf("column %q of type %s: %w", f.Name, f.ColumnType, err)
+	labels, ok := schema.Labels(f.ColumnType)
+	if !ok {
+		return Column{}, fmt.Errorf("column %q of type %s: %w: its labels cannot be read", f.Name, f.ColumnType, ErrUnsupported)
 	}
 	c.Labels = labels
 	c.Known |= KnownLabels
@@ -138,62 +140,4 @@ func describeString(c *Column, f Facts, dataType string) {
 	}
 	c.Type = TypeVarcharZip
 	c.Meta++ // the byte that says how the value is compressed
-}
-
-// parseLabels reads the labels of enum('a','b') or set('a','b') as COLUMN_TYPE quotes them.
-func parseLabels(columnType string) ([]string, error) {
-	_, rest, ok := strings.Cut(columnType, "(")
-	var labels []string
-	for ok {
-		var label string
-		label, rest, ok = parseLabel(rest)
-		if !ok {
-			break
-		}
-		labels = append(labels, label)
-		switch {
-		case strings.HasPrefix(rest, ","):
-			rest = rest[1:]
-		case strings.HasPrefix(rest, ")"):
-			return labels, nil
-		default:
-			ok = false
-		}
-	}
-	return nil, fmt.Errorf("%w: its labels cannot be read", ErrUnsupported)
-}
-
-// parseLabel reads one quoted label and returns what follows it.
-func parseLabel(text string) (label, rest string, ok bool) {
-	if text == "" || text[0] != '\'' {
-		return "", "", false
-	}
-	var b strings.Builder
-	for i := 1; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\'' && i+1 < len(text) && text[i+1] == '\'':
-			b.WriteByte('\'')
-			i++
-		case c == '\'':
-			return b.String(), text[i+1:], true
-		case c == '\\' && i+1 < len(text):
-			i++
-			b.WriteByte(unescapeLabel(text[i]))
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return "", "", false
-}
-
-func unescapeLabel(c byte) byte {
-	switch c {
-	case '0':
-		return 0
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	}
-	return c
 }
