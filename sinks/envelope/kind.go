@@ -39,7 +39,7 @@ func kindOf(c Connector) (*kind, error) {
 // origin is what a source block may tell of a change.
 type origin struct {
 	source *Source
-	// prefix is what topics begin with, version the release of Debezium whose format this is.
+	// prefix is what topics begin with.
 	prefix, connector []byte
 	database          []byte
 	meta              *changelog.UnitMeta
