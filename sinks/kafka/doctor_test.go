@@ -106,7 +106,7 @@ func TestDoctorLooksAndChangesNothing(t *testing.T) {
 	h.check(t, k, topics...)
 
 	must(t, k.DeleteTopic(t.Context(), topics[0]))
-	wait(t, 10*time.Second, func() bool { return !slices.Contains(clusterTopics(t, &o), topics[0]) })
+	wait(t, func() bool { return !slices.Contains(clusterTopics(t, &o), topics[0]) })
 	says(t, diagnose(t, o, nil, sink.Arrived()), "problem topics: DIVERGED: topic "+topics[0]+" has been deleted since this sink wrote to it")
 }
 
@@ -183,8 +183,8 @@ func TestDoctorNamesMissingRights(t *testing.T) {
 // settled diagnoses until the texts are said: brokers learn of grants a moment later.
 func settled(t *testing.T, o Options, topics []string, want ...string) (text string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	wait(t, 2*time.Minute, func() bool {
+	deadline := time.Now().Add(patience / 2)
+	wait(t, func() bool {
 		text = diagnose(t, o, topics, sinks.Checkpoint{})
 		missing := slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(text, w) })
 		return !missing || time.Now().After(deadline)
@@ -198,7 +198,7 @@ func TestDoctorLeavesAClusterWithoutTransactions(t *testing.T) {
 	k := testservers.StartKafkaFor(t, testservers.KafkaOptions{})
 	must(t, k.DeleteTopic(t.Context(), transactionTopic))
 	o := newHistory().options(k)
-	wait(t, 10*time.Second, func() bool { return len(clusterTopics(t, &o)) == 0 })
+	wait(t, func() bool { return len(clusterTopics(t, &o)) == 0 })
 	text := diagnose(t, o, []string{"missing"}, sinks.Checkpoint{})
 	says(t, text, "nobody has begun a transaction in this cluster yet", "ok rights: none is known to be lacking")
 	saysNot(t, text, "problem", "warning")
