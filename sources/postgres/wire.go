@@ -80,6 +80,7 @@ type feed struct {
 	silence time.Duration
 	big     []byte // a message larger than the buffer
 	skip    int    // bytes of the last message, still in the buffer
+	gather  gather
 
 	writeMu sync.Mutex // guards writes to conn
 }
@@ -171,7 +172,9 @@ func (f *feed) message() (kind byte, body []byte, err error) {
 
 // peek waits only when the buffer does not hold n bytes, and no longer than a connection may be silent.
 func (f *feed) peek(n int) ([]byte, error) {
-	if f.in.Buffered() < n {
+	before := f.in.Buffered()
+	if before < n {
+		time.Sleep(f.gather.pause())
 		if err := f.conn.SetReadDeadline(time.Now().Add(f.silence)); err != nil {
 			return nil, fmt.Errorf("read stream: %w", err)
 		}
@@ -179,6 +182,9 @@ func (f *feed) peek(n int) ([]byte, error) {
 	b, err := f.in.Peek(n)
 	if err != nil {
 		return nil, fmt.Errorf("read stream: %w", err)
+	}
+	if before < n {
+		f.gather.read(f.in.Buffered()-before, time.Now())
 	}
 	return b, nil
 }
