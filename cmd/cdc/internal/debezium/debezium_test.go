@@ -49,7 +49,7 @@ func loads(t *testing.T, text string) {
 		t.Fatal(err)
 	}
 	lookup := func(name string) (string, bool) {
-		if name == "DATABASE_PASSWORD" {
+		if name == "DATABASE_PASSWORD" || name == "REGISTRY_PASSWORD" {
 			return "secret", true
 		}
 		return "", false

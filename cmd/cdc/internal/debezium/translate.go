@@ -275,9 +275,7 @@ func (t *translator) format() {
 		if v, ok := t.take(part+".converter.schemas.enable", "schemas"); ok && v == "false" {
 			schemas = false
 		}
-		if v, ok := t.take(part+".converter.schema.registry.url", "registry"); ok && part == "value" {
-			t.setSink("registry", v)
-		}
+		t.registry(part)
 		if v, ok := t.take(part+".converter.auto.register.schemas", "register_schemas"); ok && part == "value" {
 			t.setSink("register_schemas", v)
 		}
@@ -293,6 +291,27 @@ func (t *translator) format() {
 		t.setSink("schemas", "true")
 	}
 	t.names(avro)
+}
+
+// registry translates where the schema registry is, and as whom to ask it: keys and values have one.
+func (t *translator) registry(part string) {
+	at, _ := t.take(part+".converter.schema.registry.url", "registry, the first one")
+	t.takeAs(part+".converter.basic.auth.credentials.source", Unneeded, "a user is taken from where it is")
+	user, _ := t.take(part+".converter.basic.auth.user.info", "registry_user, and a variable: set it to the password")
+	if part != "value" || at == "" {
+		return
+	}
+	at, _, _ = strings.Cut(at, ",")
+	if scheme, rest, ok := strings.Cut(at, "://"); ok {
+		if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+			at, user = scheme+"://"+rest[i+1:], rest[:i]
+		}
+	}
+	t.setSink("registry", at)
+	if name, _, ok := strings.Cut(user, ":"); ok {
+		t.setSink("registry_user", name)
+		t.setSink("registry_password", "${env:REGISTRY_PASSWORD}")
+	}
 }
 
 // names translates what becomes of characters that a name may not have in Avro, which Debezium replaces in JSON, too.
