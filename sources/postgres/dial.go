@@ -48,6 +48,9 @@ func parseDSN(o Options) (*dsn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse DSN: %w", redact(err, o))
 	}
+	if strings.Contains(config.Host, "@") && !strings.HasPrefix(config.Host, "@") { // which begins the name of a socket
+		return nil, errors.New("parse DSN: it has two @ in front of its host, which may be a part of the password; write %40 for the one that is")
+	}
 	mode, inDSN, err := keyOf(o.DSN, "sslmode")
 	if err != nil {
 		return nil, fmt.Errorf("parse DSN: %w", redact(err, o))

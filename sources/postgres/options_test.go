@@ -54,6 +54,7 @@ func TestPasswordsAreNotInErrors(t *testing.T) {
 	for _, dsn := range []string{
 		"postgres://u:hunter2@localhost:bad/db", "host=localhost password=hunter2 port=bad", "postgres://u:hunter2@localhost/db?password=hunter2&x=%zz",
 		"postgres://u:hunter2%@localhost/db", "postgres://u:hunter2 x@localhost/db", "postgres://u:hunter2/x@localhost/db",
+		"postgres://u:x@hunter2@localhost/db",
 	} {
 		if err := (Options{DSN: dsn, Name: "x"}).Validate(); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("error of a bad DSN: %v", err)
