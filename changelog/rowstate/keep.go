@@ -106,7 +106,7 @@ func (s *Store) keepAll(ctx context.Context, id schema.TableID) error {
 		if err := s.log.WaitDurable(ctx, last); err != nil {
 			return err
 		}
-		if err := s.Durable(last); err != nil {
+		if err := s.settleUpTo(last); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package rowstate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -157,6 +158,47 @@ func TestG8CheckpointDoesNotWaitForAFullDisk(t *testing.T) {
 	disk.full.Store(false)
 	for s.room.check() != nil {
 		<-time.After(roomPause / 10)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The log may have room on a disk that is full for all else, in a segment that it has already: what its source is told then waits for
+// nothing, and is in the store when there is space.
+func TestG8FullDiskUnderTheRowsOfASource(t *testing.T) {
+	disk := &smallDisk{FS: vfs.NewMem()}
+	s, err := openOn(t.Context(), Options{Log: newLog(t), Source: 1}, disk, "rowstate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.full.Store(true)
+	if _, err := s.db.AsyncFlush(); err != nil {
+		t.Fatal(err)
+	}
+	for s.room.check() == nil {
+		<-time.After(time.Millisecond)
+	}
+	const layers = 40 // of 1 MiB: more than the key-value store keeps in memory
+	key := string(tablePrefix(spaceRows, 1)[1:])
+	for i := range layers {
+		l := newLayer()
+		l.commit, l.rows[key] = changelog.Offset(i+1), bytes.Repeat([]byte{byte(i)}, 1<<20)
+		s.layers, s.committed = append(s.layers, l), l.commit
+		if err := within(t, "Durable", func() error { return s.Durable(l.commit) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disk.full.Store(false)
+	for s.room.check() != nil {
+		<-time.After(roomPause / 10)
+	}
+	if err := s.Durable(layers); err != nil {
+		t.Fatal(err)
+	}
+	row, ok, err := s.lookup(spaceRows, []byte(key))
+	if err != nil || !ok || len(s.layers) > 0 || row[0] != layers-1 {
+		t.Fatalf("a row %t, %d layers are left, %v", ok, len(s.layers), err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

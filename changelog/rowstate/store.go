@@ -114,7 +114,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 
 func openOn(ctx context.Context, o Options, disk vfs.FS, dir string) (*Store, error) {
 	room, fs := watchRoom(disk, dir)
-	db, err := pebble.Open(dir, &pebble.Options{FS: fs, DisableWAL: true, Logger: silent{}})
+	db, err := pebble.Open(dir, &pebble.Options{FS: fs, DisableWAL: true, Logger: silent{}, MemTableStopWritesThreshold: memTables})
 	if err != nil {
 		return nil, fmt.Errorf("open row state: %w", err)
 	}
@@ -160,7 +160,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 		unit, err := cursor.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			s.committed = bounds.Next - 1
-			return s.Durable(s.committed)
+			return s.settleUpTo(s.committed)
 		}
 		if err != nil {
 			return &logError{err}
@@ -231,7 +231,7 @@ func (s *Store) replay(unit *changelog.Unit) error {
 		}
 	}
 	tx.Commit(unit.Meta.Commit())
-	return s.Durable(unit.Meta.Commit())
+	return s.settleUpTo(unit.Meta.Commit())
 }
 
 // checkpoint is the offset of the log that the store's files reach at least.
@@ -255,8 +255,16 @@ func (s *Store) checkpoint() (changelog.Offset, error) {
 	return n, nil
 }
 
-// Durable says that the log is durable up to n: what was committed up to there may reach the store's files.
+// Durable says that the log is durable up to n: what was committed up to there may reach the store's files. While their disk is full it
+// stays in memory, which is no more than what the log, too, has room for.
 func (s *Store) Durable(n changelog.Offset) error {
+	if s.room.check() != nil {
+		return nil
+	}
+	return s.settleUpTo(n)
+}
+
+func (s *Store) settleUpTo(n changelog.Offset) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {

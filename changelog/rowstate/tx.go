@@ -444,7 +444,7 @@ func (t *Tx) waitForSpace() error {
 		if err := t.s.log.WaitDurable(context.Background(), commit); err != nil {
 			return err
 		}
-		if err := t.s.Durable(commit); err != nil {
+		if err := t.s.settleUpTo(commit); err != nil {
 			return err
 		}
 	}
