@@ -64,6 +64,41 @@ func (o *Options) readCommit() (c commit, err error) {
 	return c, nil
 }
 
+// state is what a checkpoint says besides the offset: the folder's commit. Stored; do not change the name.
+type state struct {
+	Commit changelog.Offset `json:"commit"`
+}
+
+// appendState appends the state, nothing when the folder has no commit.
+func appendState(dst []byte, commit changelog.Offset) []byte {
+	if commit == 0 {
+		return dst
+	}
+	return fmt.Appendf(dst, `{"commit":%d}`, commit)
+}
+
+// checkCommit makes sure that the folder stands where the checkpoint says, or after it: what lies before the checkpoint is not published
+// again, and would be missing in another folder.
+func (o *Options) checkCommit(commit changelog.Offset, saved sinks.Checkpoint) error {
+	var known state
+	if len(saved.State) > 0 {
+		if err := json.Unmarshal(saved.State, &known); err != nil {
+			return &sinks.Stop{
+				Kind: changelog.StopCorrupt, Detail: fmt.Sprintf("the state in the sink's checkpoint cannot be read: %v", err),
+				Remedy: "remove the sink's checkpoint.json: the folder says where to go on",
+			}
+		}
+	}
+	if commit >= known.Commit {
+		return nil
+	}
+	return &sinks.Stop{
+		Kind:   changelog.StopDiverged,
+		Detail: fmt.Sprintf("%s holds changes up to offset %d, and this sink has brought its folder to %d: it is another folder, or it was emptied", o.Dir, commit, known.Commit),
+		Remedy: "name the folder that it was; or give the sink another name, or remove its checkpoint.json, to publish the log to this one from where it stands",
+	}
+}
+
 // commit makes a round arrive: all that its units say is durable, then named, then moved to where readers look.
 func (o *Options) commit(r *Round, last changelog.Offset) error {
 	if err := r.complete(); err != nil {

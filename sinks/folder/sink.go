@@ -26,9 +26,10 @@ type Sink struct {
 	needed  int64            // bytes that a round had written when the disk was full; 0 when it was not
 
 	state struct {
-		mu       sync.Mutex // guards what follows
-		arrived  changelog.Offset
-		progress sinks.Progress
+		mu        sync.Mutex // guards what follows
+		arrived   changelog.Offset
+		committed changelog.Offset // of the folder's commit; 0 when it has none
+		progress  sinks.Progress
 	}
 }
 
@@ -45,8 +46,8 @@ func New(o Options, format Format) (*Sink, error) {
 // errClosed is the error of a sink that is not open.
 var errClosed = errors.New("the sink is not open")
 
-// Open implements sinks.Sink. Of saved only the offset counts, where it is after the folder's own: units without changes are not
-// noted in the folder.
+// Open implements sinks.Sink. The offset of saved counts where it is after the folder's own: units without changes are not noted in the
+// folder. Its state says which commit the folder must have.
 func (s *Sink) Open(ctx context.Context, saved sinks.Checkpoint) (changelog.Offset, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,9 +55,13 @@ func (s *Sink) Open(ctx context.Context, saved sinks.Checkpoint) (changelog.Offs
 		return 0, err
 	}
 	after, err := s.open()
+	if err == nil {
+		err = s.o.checkCommit(after, saved)
+	}
 	if err != nil {
 		return 0, errors.Join(err, s.close())
 	}
+	s.note(after)
 	s.written, s.err = max(after, saved.Offset), nil
 	s.round = newRound(&s.o, s.format.Extension(), s.written)
 	s.arrive(s.written)
@@ -165,6 +170,7 @@ func (s *Sink) end() error {
 	if err := s.o.commit(s.round, s.written); err != nil {
 		return s.fail(err)
 	}
+	s.note(s.written)
 	s.count(0, s.round.bytes-before)
 	if err := s.round.discard(); err != nil {
 		return s.fail(err)
@@ -195,6 +201,13 @@ func (s *Sink) fail(err error) error {
 	return err
 }
 
+// note notes the folder's commit.
+func (s *Sink) note(commit changelog.Offset) {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.state.committed = commit
+}
+
 // arrive notes what has arrived.
 func (s *Sink) arrive(n changelog.Offset) {
 	s.state.mu.Lock()
@@ -218,7 +231,7 @@ func (s *Sink) count(messages uint64, bytes int64) {
 func (s *Sink) Arrived() sinks.Checkpoint {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	return sinks.Checkpoint{Offset: s.state.arrived}
+	return sinks.Checkpoint{Offset: s.state.arrived, State: appendState(nil, s.state.committed)}
 }
 
 // Progress implements sinks.Sink.

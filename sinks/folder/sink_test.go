@@ -146,6 +146,42 @@ func replace(t *testing.T, fsys vfs.FS, text string) {
 	}
 }
 
+// What a folder has is not published to another one: a sink whose folder is not the one that its checkpoint knows stops, rather than leave
+// out what it has published before.
+func TestAnotherFolderIsNoReasonToLeaveChangesOut(t *testing.T) {
+	mem := vfs.NewMem()
+	o := options(mem)
+	s := newSink(t, o, 1)
+	if err := write(t, s, sinks.Checkpoint{}, 10); err != nil {
+		t.Fatal(err)
+	}
+	saved := s.Arrived()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := o
+	other.Dir = "/other"
+	s = newSink(t, other, 1)
+	_, err := s.Open(t.Context(), saved)
+	var stop *sinks.Stop
+	if !errors.As(err, &stop) || stop.Kind != changelog.StopDiverged {
+		t.Fatalf("another folder: %v", err)
+	}
+	if after, err := s.Open(t.Context(), sinks.Checkpoint{}); err != nil || after != 0 {
+		t.Fatalf("another folder without a checkpoint: after %d, %v", after, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = newSink(t, o, 1)
+	if after, err := s.Open(t.Context(), saved); err != nil || after != saved.Offset {
+		t.Fatalf("the folder of the checkpoint at %d: after %d, %v", saved.Offset, after, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestG9FolderInUseIsRefused(t *testing.T) {
 	mem := vfs.NewMem()
 	first, second := newSink(t, options(mem), 1), newSink(t, options(mem), 1)
