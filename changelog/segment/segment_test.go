@@ -293,7 +293,7 @@ func FuzzFrame(f *testing.F) {
 		e.Add(units[:size])
 		units = units[size:]
 	}
-	frame, err := c.AppendFrame(nil, FrameHeader{Type: FrameBlock, First: 1, Count: 2}, e.AppendPayload(nil))
+	frame, err := NewCompressor(LevelSmall).AppendFrame(nil, FrameHeader{Type: FrameBlock, First: 1, Count: 2}, e.AppendPayload(nil))
 	if err != nil {
 		f.Fatal(err)
 	}
