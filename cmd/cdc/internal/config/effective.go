@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -52,19 +51,8 @@ func (l *loader) entry(key string, secret bool, v value) {
 		text = DSN(text).String()
 	case strings.HasSuffix(key, ".url"):
 		text = SinkURL(text).String()
-	case strings.HasSuffix(key, ".registry"):
-		text = withoutPassword(text)
 	}
 	l.config.Entries = append(l.config.Entries, Entry{Key: key, Value: text, Origin: v.origin})
-}
-
-// withoutPassword is the URL of a schema registry for people.
-func withoutPassword(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return shown(text)
-	}
-	return strings.Replace(u.Redacted(), ":xxxxx@", ":"+sources.Redacted+"@", 1)
 }
 
 // otherVariables are those that mean something to other parts of the program.

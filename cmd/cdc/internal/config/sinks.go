@@ -460,6 +460,8 @@ func (l *loader) checkSink(s *Sink, where string) {
 		fail("no folder is named", sinkExamples)
 	case password != "":
 		fail("a secret stands in the URL", "put it into "+sourceVariable(s.Name, "password")+", or into the file as password: ${env:NAME}")
+	case hasPassword(s.Registry.URL):
+		fail("a secret stands in the registry's URL", "write the user into registry_user, and put the password into "+sourceVariable(s.Name, "registry_password"))
 	case s.URL.Kind() == KindKafka && (s.URL.User() == "") != (s.Password == ""):
 		fail("a user and a password go together", "write kafka://user@host:port and set "+sourceVariable(s.Name, "password"))
 	case avro && s.Registry.URL == "" && !s.Parquet:

@@ -32,7 +32,7 @@ func loadSinks(t *testing.T, file string, env map[string]string, urls ...string)
 
 func TestSinkOfAURL(t *testing.T) {
 	cfg, err := loadSinks(t, "", map[string]string{"CDC_ORDERS_PASSWORD": "secret-1"},
-		"kafka://cdc@k1.example:9093,k2.example?name=orders&format=debezium-avro&registry=http://me:secret-1@r.example&partitions=6&tables=public.*&tables=!public.x&tombstones=false",
+		"kafka://cdc@k1.example:9093,k2.example?name=orders&format=debezium-avro&registry=http://r.example&partitions=6&tables=public.*&tables=!public.x&tombstones=false",
 		"file:/var/out?format=parquet&rotate_time=5m&before=full")
 	if err != nil {
 		t.Fatal(err)
@@ -57,9 +57,6 @@ func TestSinkOfAURL(t *testing.T) {
 	for _, e := range cfg.Entries {
 		if strings.Contains(e.Value, "secret-1") {
 			t.Errorf("%s shows a secret", e.Key)
-		}
-		if e.Key == "sinks.orders.registry" && e.Value != "http://me:***@r.example" {
-			t.Errorf("the registry is shown as %s", e.Value)
 		}
 	}
 }
@@ -103,6 +100,7 @@ func TestBadSinks(t *testing.T) {
 		{url: "kafka://h?key_subjects=table", want: `"table" is none of topic, record, topic-record`},
 		{url: "kafka://h?register_schemas=no", want: "neither true nor false"},
 		{url: "kafka://h?registry_password=hidden", want: "CDC_KAFKA_REGISTRY_PASSWORD"},
+		{url: "kafka://h?format=flat-avro&registry=http://me:hidden@r", want: "CDC_KAFKA_REGISTRY_PASSWORD"},
 		{url: "kafka://h?start=now", want: "means another moment every time"},
 		{url: "kafka://h?start=20+seconds+ago", want: "means another moment every time"},
 		{url: "kafka://h?start=LSN", want: "not a moment"},
