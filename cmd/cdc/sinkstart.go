@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
 	"cdc/changelog"
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/materialize"
+	"cdc/schema"
 	"cdc/sinks"
 )
 
@@ -17,6 +19,10 @@ const (
 	startForever time.Duration = math.MaxInt64
 	startNow     time.Duration = -1
 )
+
+// startLater is what to do about a place that the log has nothing of, or not all tables.
+const startLater = "when another program stopped before the log's copy, let it go on until it is behind the copy, and name where it stops then; " +
+	"or leave start out to publish from the log's beginning"
 
 // start gives a sink that has published nothing yet the place behind its `start`: what lies before has never to be published. It
 // waits until the log has passed the moment.
@@ -34,6 +40,9 @@ func (c *capture) start(ctx context.Context, p *publisher, wait time.Duration) e
 		}
 	}
 	at, err := startOffset(ctx, c.log, p.spec.Start, wait)
+	if err == nil {
+		err = copiedAt(ctx, c.log, at, p.wants)
+	}
 	if err != nil {
 		return err
 	}
@@ -61,6 +70,42 @@ func startOffset(ctx context.Context, log changelog.Log, text string, wait time.
 	return at, nil
 }
 
+// copiedAt is an error when the first copy of a table that the sink publishes is under way at the place: the rest of it would be
+// published, among the changes, to readers that have these rows.
+func copiedAt(ctx context.Context, log changelog.Log, at changelog.Offset, wanted func(*schema.Table) bool) error {
+	for _, t := range log.Catalog().TablesAt(at) {
+		underWay := t.State.State == changelog.TableCopying || t.State.State == changelog.TableRewritten
+		if !underWay || t.KnownFrom != 0 || !wanted(t.Table) {
+			continue
+		}
+		complete, err := copyEnd(ctx, log, t.Table)
+		if err != nil {
+			return err
+		}
+		return &exit.Error{
+			Code: exit.Moment, What: fmt.Sprintf("it cannot start: table %s was not copied yet at that place; %s", t.Table.FullName(), complete),
+			Remedy: startLater,
+		}
+	}
+	return nil
+}
+
+// copyEnd says where the copy of a table is complete.
+func copyEnd(ctx context.Context, log changelog.Log, table *schema.Table) (string, error) {
+	end := log.Bounds().Next - 1
+	t, _ := log.Catalog().TableAt(table.ID, end)
+	if t.KnownFrom == 0 {
+		return "its copy is not complete", nil
+	}
+	r, err := materialize.Resolve(ctx, log, materialize.AtOffset(t.KnownFrom), materialize.ResolveOptions{Wait: startNow, Positions: sourcePositions{}})
+	for _, s := range r.Sources {
+		if s.Source.Name == table.Source {
+			return "its copy is complete at " + s.Position, err
+		}
+	}
+	return fmt.Sprintf("its copy is complete at offset %d", t.KnownFrom), err
+}
+
 // notStarted says that a sink has no place to start from.
 func notStarted(err error) error {
 	e := &exit.Error{
@@ -68,9 +113,12 @@ func notStarted(err error) error {
 		Remedy: "name a moment that the log holds, or leave start out to publish from the log's beginning",
 	}
 	var unknown *materialize.NameError
+	var unanswerable *materialize.UnanswerableError
 	switch {
 	case errors.Is(err, materialize.ErrMoment):
 		e.Code = exit.Usage
+	case errors.As(err, &unanswerable):
+		e.Remedy = startLater
 	case errors.As(err, &unknown):
 		e.Remedy = "capture the source first, and add the sink when its copy is in the log"
 	}
