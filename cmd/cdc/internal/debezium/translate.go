@@ -120,6 +120,7 @@ func (t *translator) source(c *Connector) {
 	}
 	if v, ok := t.take("publication.name", "publication"); ok {
 		t.setSource("publication", v)
+		t.takeAs("publication.autocreate.mode", Unneeded, "cdc takes the publication as it is")
 	} else if t.kind.scheme == "postgres" {
 		t.takeAs("publication.autocreate.mode", Unneeded, "cdc makes a publication of exactly the captured tables")
 	}
@@ -268,12 +269,12 @@ func (t *translator) sink() {
 
 // format translates converters and the transformation that leaves the new row alone.
 func (t *translator) format() {
-	avro, schemas := false, true
+	avro, bare := false, map[string]bool{}
 	for _, part := range []string{"key", "value"} {
 		class, _ := t.take(part+".converter", "format")
 		avro = avro || strings.HasSuffix(class, "AvroConverter")
 		if v, ok := t.take(part+".converter.schemas.enable", "schemas"); ok && v == "false" {
-			schemas = false
+			bare[part] = true
 		}
 		t.registry(part)
 		if v, ok := t.take(part+".converter.auto.register.schemas", "register_schemas"); ok && part == "value" {
@@ -287,8 +288,12 @@ func (t *translator) format() {
 	}
 	format := map[[2]bool]string{{false, false}: "debezium-json", {false, true}: "flat-json", {true, false}: "debezium-avro", {true, true}: "flat-avro"}
 	t.setSink("format", format[[2]bool{avro, flat}])
-	if !avro && schemas {
+	switch {
+	case avro:
+	case len(bare) == 0:
 		t.setSink("schemas", "true")
+	case len(bare) == 1:
+		t.Findings = append(t.Findings, Finding{"converter.schemas.enable", Unsupported, "messages have schemas in keys and values, or in neither: here in neither"})
 	}
 	t.names(avro)
 }
