@@ -65,7 +65,7 @@ e2e: ## the built binary against real servers
 	@$(STEP) 'end to end' env CDC_TEST_REQUIRE=1 \
 		go test -tags '$(E2E_TAGS)' -timeout $(E2E_TIMEOUT) ./e2e/...
 
-readers: setup ## other people's readers of our topics; the first time downloads 1 GB
+readers: setup ## other people's readers of our topics, and Debezium's topics; the first time downloads 1 GB
 	@$(STEP) 'setup of the readers' scripts/setup-readers.sh
 	@$(STEP) 'readers' env CDC_TEST_REQUIRE=1 \
 		go test -tags '$(E2E_TAGS) readers' -timeout $(E2E_TIMEOUT) -run '^TestReader' -count 1 ./e2e

@@ -43,7 +43,8 @@ func debeziumCompatibility() string {
 	var b strings.Builder
 	b.WriteString(`# Where messages differ from Debezium's
 
-Topics, keys, values, headers and schemas are those of Debezium 3.5. What differs on purpose is listed here. The list is the table of the
+Topics, keys, values, headers and schemas are those of Debezium 3.5; 3.6 adds the optional fields ` + "`origin`" + ` and ` + "`origin_lsn`" + ` to PostgreSQL's
+` + "`source`" + `, which are not here. What differs on purpose is listed here. The list is the table of the
 test that compares our messages with those that Debezium recorded for the same SQL (` + "`e2e/debezium_*_test.go`" + `): what is not in it
 fails that test, and so does a line that explains nothing.
 

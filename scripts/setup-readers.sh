@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Installs the readers that 'make readers' runs and this machine lacks: Kafka
-# Streams and Flink, 1 GB in all, into the cache of 'make setup'. Running it
-# again does nothing that is already done.
+# Installs what 'make readers' runs and this machine lacks: Kafka Streams,
+# Flink, and Kafka Connect with Debezium, 1 GB in all, into the cache of
+# 'make setup'. Running it again does nothing that is already done.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
 
 readonly streams_version=4.3.0 # that of Kafka in setup-kafka.sh
+readonly connect_version=4.3.0 # also that of Kafka
+readonly debezium_version=3.6.1.Final
 readonly flink_version=2.1.0
 readonly maven=https://repo1.maven.org/maven2
 
@@ -18,6 +20,8 @@ else
 	cache=$HOME/.cache/cdc
 fi
 readonly streams_dir=$cache/kafka-streams-$streams_version
+readonly connect_dir=$cache/kafka-connect-$connect_version
+readonly debezium_dir=$cache/debezium-$debezium_version
 readonly flink_dir=$cache/flink-$flink_version
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -32,6 +36,19 @@ jar() {
 	local file=$1/${3##*/}
 	curl -fsS --retry 3 -o "$file" "$maven/$3" || fail "could not download $maven/$3; try again when the network is back"
 	echo "$2  $file" | sha256sum --check --quiet - || fail "$file has another checksum than the one expected"
+}
+
+# jars LIST DIR: the jars of a list, in DIR/lib.
+jars() {
+	if [ -d "$2" ]; then return; fi
+	local sha256 path
+	say "download the jars of $1 to $2"
+	rm -rf "$2.new"
+	mkdir -p "$2.new/lib"
+	while read -r sha256 path; do
+		if [ "$sha256" != '#' ]; then jar "$2.new/lib" "$sha256" "$path"; fi
+	done <"scripts/$1"
+	mv "$2.new" "$2"
 }
 
 install_streams() {
@@ -58,3 +75,5 @@ install_flink() {
 
 install_streams
 install_flink
+jars kafka-connect.jars "$connect_dir"
+jars debezium.jars "$debezium_dir"
