@@ -277,11 +277,15 @@ func (p *publisher) status(durable changelog.Offset) client.Sink {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := client.Sink{
-		Name: p.spec.Name, URL: p.spec.URL.String(), Phase: string(p.phase), Since: p.since.UTC(), Offset: arrived.Offset,
+		Name: p.spec.Name, Kind: p.spec.URL.Kind(), URL: p.spec.URL.String(), Phase: string(p.phase), Since: p.since.UTC(), Offset: arrived.Offset,
 		LagOffsets: durable - min(durable, arrived.Offset), Messages: progress.Messages, Bytes: progress.Bytes, Waiting: progress.Waiting, Retries: progress.Retries,
 	}
 	if p.failure != nil {
 		s.Error = p.failure.Error()
+	}
+	var stop *sinks.Stop
+	if p.phase == sinks.PhaseStopped && errors.As(p.failure, &stop) {
+		s.Stop = string(stop.Kind)
 	}
 	return s
 }

@@ -11,7 +11,6 @@ import (
 	"cdc/cmd/cdc/internal/client"
 	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/present"
-	"cdc/schema"
 	"cdc/sinks"
 	"cdc/sources"
 )
@@ -22,7 +21,7 @@ type statusCmd struct {
 
 // Help describes the verb with examples.
 func (statusCmd) Help() string {
-	return `Says for each source its phase, its position, how far the log is behind it, what its server holds back for it, and which stops nobody has decided about. Without a running cdc it says what the log knows.
+	return `Says for each source its phase, its position, how far the log is behind it, what its server holds back for it, and which stops nobody has decided about; and for each sink how far it has come. In rows, as of --format csv, a sink has its name in the column sink and none in the column source. Without a running cdc it says what the log knows, which is nothing about sinks.
 
 Examples:
 
@@ -227,79 +226,4 @@ func clockText(t time.Time) string {
 		return "none"
 	}
 	return t.Format("2006-01-02 15:04:05.000Z")
-}
-
-var statusShape = present.Shape(
-	present.Field{Name: "source", Kind: schema.Text}, present.Field{Name: "kind", Kind: schema.Text},
-	present.Field{Name: "phase", Kind: schema.Text}, present.Field{Name: "epoch", Kind: schema.Uint32},
-	present.Field{Name: "position", Kind: schema.Text}, present.Field{Name: "offset", Kind: schema.Uint64},
-	present.Field{Name: "clock", Kind: schema.TimestampTZ}, present.Field{Name: "lag_seconds", Kind: schema.Float64},
-	present.Field{Name: "lag_bytes", Kind: schema.Int64}, present.Field{Name: "held_bytes", Kind: schema.Int64},
-	present.Field{Name: "tables", Kind: schema.Int32}, present.Field{Name: "untracked", Kind: schema.Int32},
-	present.Field{Name: "stop", Kind: schema.Text}, present.Field{Name: "error", Kind: schema.Text},
-)
-
-// printStatusRows is the status for programs: one row a source.
-func (a *App) printStatusRows(status *client.Status) error {
-	flags := rowFlags{}
-	out, err := flags.open(a)
-	if err != nil {
-		return err
-	}
-	record, err := out.Record(statusShape)
-	if err != nil {
-		return err
-	}
-	for i := range status.Sources {
-		s := &status.Sources[i]
-		b := record.Begin()
-		b.String(0, s.Name)
-		b.String(1, s.Kind)
-		b.String(2, s.Phase)
-		b.Int(3, int64(s.Epoch))
-		setText(b, 4, s.Position)
-		b.Uint64(5, uint64(s.Offset))
-		if s.Clock.IsZero() {
-			b.Null(6)
-		} else {
-			b.Int(6, s.Clock.UnixMicro()-schema.UnixEpoch2000)
-		}
-		if s.LagSeconds < 0 {
-			b.Null(7)
-		} else {
-			b.Float64(7, s.LagSeconds)
-		}
-		setKnown(b, 8, s.LagBytes)
-		setKnown(b, 9, s.HeldBytes)
-		b.Int(10, int64(s.Tables))
-		b.Int(11, int64(len(s.Untracked)))
-		stop := ""
-		if len(s.Stops) > 0 {
-			stop = s.Stops[0].Kind
-		}
-		setText(b, 12, stop)
-		setText(b, 13, s.Error)
-		if err := record.End(); err != nil {
-			return err
-		}
-	}
-	return record.Close()
-}
-
-// setKnown sets a number of which -1 says that it is not known.
-func setKnown(b *schema.Builder, i int, v int64) {
-	if v < 0 {
-		b.Null(i)
-		return
-	}
-	b.Int(i, v)
-}
-
-// setText sets a text, an empty one as null.
-func setText(b *schema.Builder, i int, text string) {
-	if text == "" {
-		b.Null(i)
-		return
-	}
-	b.String(i, text)
 }

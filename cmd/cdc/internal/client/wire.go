@@ -78,6 +78,7 @@ type Status struct {
 // Sink is the status of one sink of a run.
 type Sink struct {
 	Name  string    `json:"name"`
+	Kind  string    `json:"kind"` // kafka or file
 	URL   string    `json:"url"`
 	Phase string    `json:"phase"`
 	Since time.Time `json:"since,omitzero"`
@@ -89,7 +90,9 @@ type Sink struct {
 	Bytes    uint64 `json:"bytes"`
 	Waiting  int64  `json:"waiting_bytes"`
 	Retries  uint64 `json:"retries"`
-	Error    string `json:"error,omitempty"`
+	// Stop is the kind of the named stop that the sink has come to.
+	Stop  string `json:"stop,omitempty"`
+	Error string `json:"error,omitempty"`
 }
 
 // Source is the status of one source.
