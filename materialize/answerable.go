@@ -117,7 +117,7 @@ func unknownTable(id schema.TableID) string {
 // tableName is the newest name of the table.
 func tableName(c *changelog.Catalog, id schema.TableID) string {
 	if t, ok := c.TableAt(id, endOfLog); ok {
-		return QualifiedName(t.Table)
+		return t.Table.FullName()
 	}
 	return ""
 }

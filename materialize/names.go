@@ -3,7 +3,6 @@ package materialize
 import (
 	"context"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -39,7 +38,7 @@ func FindTable(ctx context.Context, log changelog.Log, name string, cut changelo
 	if later = append(later, gone...); len(later) > 0 {
 		t, err := answerable(ctx, log, later[0].Table.ID, cutOf(log, &later[0], cut))
 		if err == nil { // it bears the name only since
-			err = &NameError{Kind: "table", Name: name, Nearest: []string{QualifiedName(t.Table)}}
+			err = &NameError{Kind: "table", Name: name, Nearest: []string{t.Table.FullName()}}
 		}
 		return changelog.TableAt{}, err
 	}
@@ -153,25 +152,10 @@ func Means(name string, t *schema.Table) bool {
 	return err == nil && nameMatches(parts, t)
 }
 
-// QualifiedName is the table's full name, quoted where FindTable would else take it for another one.
-func QualifiedName(t *schema.Table) string {
-	return quotedName([]string{t.Source, t.Schema, t.Name})
-}
-
-// plainPart is what stands without quotes: capitals could also be meant for lower case, and SQL reads a dash as minus.
-var plainPart = regexp.MustCompile(`^[a-z_][a-z0-9_$]*$`)
-
-func quoteTablePart(s string) string {
-	if plainPart.MatchString(s) {
-		return s
-	}
-	return quoted(s)
-}
-
 func fullNames(tables []changelog.TableAt) []string {
 	names := make([]string, len(tables))
 	for i := range tables {
-		names[i] = QualifiedName(tables[i].Table)
+		names[i] = tables[i].Table.FullName()
 	}
 	return names
 }
@@ -192,7 +176,7 @@ func nearestTables(log changelog.Log, parts []namePart) []string {
 		all := []string{t.Table.Source, t.Table.Schema, t.Table.Name}[maxNameParts-len(parts):]
 		text := strings.Join(all, ".")
 		plain = append(plain, text)
-		written[text] = quotedName(all)
+		written[text] = schema.QuotedName(all...)
 	}
 	near := nearest(name, plain)
 	for i, text := range near {
@@ -207,17 +191,9 @@ func pointedTables(log changelog.Log, text string) (names []string) {
 		all := []string{t.Table.Source, t.Table.Schema, t.Table.Name}
 		for i := range all {
 			if len(names) < mostNearest && strings.Join(all[i:], ".") == text {
-				names = append(names, QualifiedName(t.Table))
+				names = append(names, t.Table.FullName())
 			}
 		}
 	}
 	return names
-}
-
-func quotedName(parts []string) string {
-	written := make([]string, len(parts))
-	for i, part := range parts {
-		written[i] = quoteTablePart(part)
-	}
-	return strings.Join(written, ".")
 }

@@ -32,11 +32,11 @@ func TestFindTableReadsNames(t *testing.T) {
 		"orders":               "shop.public.orders",
 		"ORDERS":               "shop.public.orders",
 		"public.orders":        "shop.public.orders",
-		"Sales.Orders":         "shop.Sales.Orders",
-		`"Orders"`:             "shop.Sales.Orders",
+		"Sales.Orders":         `shop."Sales"."Orders"`,
+		`"Orders"`:             `shop."Sales"."Orders"`,
 		"crm.public.products":  "crm.public.products",
 		"SHOP.public.Products": "shop.public.products",
-		`public."odd.name"`:    "shop.public.odd.name",
+		`public."odd.name"`:    `shop.public."odd.name"`,
 	} {
 		got, err := FindTable(ctxb, log, name, cut)
 		if err != nil || got.Table.FullName() != want {
@@ -117,7 +117,7 @@ func TestG6MomentsThatTheLogCannotAnswerAreRefusedByName(t *testing.T) {
 }
 
 // What an ambiguous name could mean must itself be read as that one table.
-func TestQualifiedNamesAreReadBack(t *testing.T) {
+func TestFullNamesAreReadBack(t *testing.T) {
 	log := newMemLog()
 	w := newWorld(t, log, "shop", "postgres")
 	names := []string{"upper", "UPPER", "Upper", "with space", `a"b`, "a.b", "ünï", "select", "1st"}
@@ -126,9 +126,9 @@ func TestQualifiedNamesAreReadBack(t *testing.T) {
 	}
 	cut := changelog.Cut{Default: w.commit()}
 	for _, at := range log.Catalog().TablesAt(cut.Default) {
-		got, err := FindTable(ctxb, log, QualifiedName(at.Table), cut)
+		got, err := FindTable(ctxb, log, at.Table.FullName(), cut)
 		if err != nil || got.Table != at.Table {
-			t.Errorf("%s: %v, %v", QualifiedName(at.Table), got.Table, err)
+			t.Errorf("%s: %v, %v", at.Table.FullName(), got.Table, err)
 		}
 	}
 }

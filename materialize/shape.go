@@ -51,14 +51,14 @@ func findColumn(t *schema.Table, name string) (int, error) {
 		}
 		name = text
 	}
-	e := &NameError{Kind: "column", Name: QualifiedName(t) + "." + quoteTablePart(name)}
+	e := &NameError{Kind: "column", Name: t.FullName() + "." + schema.QuotedName(name)}
 	found := -1
 	names := make([]string, len(t.Columns))
 	for i := range t.Columns {
 		names[i] = t.Columns[i].Name
 		if sameFold(names[i], name) {
 			found = i
-			e.Matches = append(e.Matches, quoteTablePart(names[i]))
+			e.Matches = append(e.Matches, schema.QuotedName(names[i]))
 		}
 	}
 	if len(e.Matches) == 1 {
@@ -67,7 +67,7 @@ func findColumn(t *schema.Table, name string) (int, error) {
 	if len(e.Matches) == 0 {
 		e.Nearest = nearest(name, names)
 		for i, near := range e.Nearest {
-			e.Nearest[i] = quoteTablePart(near)
+			e.Nearest[i] = schema.QuotedName(near)
 		}
 	}
 	return 0, e

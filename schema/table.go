@@ -77,9 +77,6 @@ type Table struct {
 	key    []int
 }
 
-// FullName is source.schema.table, unquoted, for messages.
-func (t *Table) FullName() string { return t.Source + "." + t.Schema + "." + t.Name }
-
 // Layout is where the version's columns lie in a packed row. It is computed once; Prepare must have been called by whoever made
 // the table, before it is shared.
 func (t *Table) Layout() *Layout { return t.layout }

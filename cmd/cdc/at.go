@@ -91,7 +91,7 @@ func printTable(ctx context.Context, a *App, log *Log, out *present.Output, requ
 	if err != nil {
 		return 0, err
 	}
-	part, done := a.progress("read " + materialize.QualifiedName(shape))
+	part, done := a.progress("read " + shape.FullName())
 	defer done()
 	o := a.spillOptions()
 	o.Ordered, o.Progress = true, part
@@ -118,7 +118,7 @@ func atFooter(out *rowOutput, moment materialize.Resolved, table *changelog.Tabl
 		return err
 	}
 	if table.Table.AppendOnly {
-		if err := out.Note("note: of %s only inserts and truncates are captured", materialize.QualifiedName(table.Table)); err != nil {
+		if err := out.Note("note: of %s only inserts and truncates are captured", table.Table.FullName()); err != nil {
 			return err
 		}
 	}

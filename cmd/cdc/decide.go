@@ -151,7 +151,7 @@ func tableNamed(log changelog.Log, source, name string) (*schema.Table, error) {
 		return found[0], nil
 	}
 	return nil, &exit.Error{
-		Code: exit.Usage, What: fmt.Sprintf("%s could mean %s or %s", name, materialize.QualifiedName(found[0]), materialize.QualifiedName(found[1])),
+		Code: exit.Usage, What: fmt.Sprintf("%s could mean %s or %s", name, found[0].FullName(), found[1].FullName()),
 		Remedy: "name it as one of them",
 	}
 }

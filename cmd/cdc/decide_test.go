@@ -7,7 +7,6 @@ import (
 
 	"cdc/changelog"
 	"cdc/changelog/disklog"
-	"cdc/materialize"
 	"cdc/schema"
 	"cdc/sources/postgres"
 )
@@ -33,7 +32,7 @@ func TestTablesAreNamedAsTheyArePrinted(t *testing.T) {
 	}
 	s.commit(changelog.UnitTx, "2022-06-01T00:00:00Z")
 	for _, want := range all {
-		name := materialize.QualifiedName(want)
+		name := want.FullName()
 		if got, err := tableNamed(log, "", name); err != nil || got.ID != want.ID {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}

@@ -177,7 +177,7 @@ func (d *differ) one(ctx context.Context, t *changelog.TableAt, conditions []str
 		return err
 	}
 	d.table, d.added, d.removed, d.modified = nil, 0, 0, 0
-	part, done := d.app.progress("compare " + materialize.QualifiedName(t.Table))
+	part, done := d.app.progress("compare " + t.Table.FullName())
 	defer done()
 	o := materialize.DiffOptions{Options: d.app.spillOptions(), Where: where}
 	o.Progress = part
@@ -206,7 +206,7 @@ func (d *differ) row(r *materialize.DiffRow) error {
 	}
 	if d.table == nil {
 		d.table = r.Table
-		if _, err := fmt.Fprintln(d.out.Out, d.style.Bold(present.Clean(materialize.QualifiedName(r.Table)))); err != nil {
+		if _, err := fmt.Fprintln(d.out.Out, d.style.Bold(present.Clean(r.Table.FullName()))); err != nil {
 			return err
 		}
 	}
@@ -245,7 +245,7 @@ func (d *differ) line(r *materialize.DiffRow) string {
 
 func (d *differ) summaryLine(t *schema.Table, from changelog.Offset) error {
 	if d.added+d.removed+d.modified == 0 && d.table == nil {
-		_, err := fmt.Fprintf(d.out.Out, "%s: no difference\n", present.Clean(materialize.QualifiedName(t)))
+		_, err := fmt.Fprintf(d.out.Out, "%s: no difference\n", present.Clean(t.FullName()))
 		return err
 	}
 	shape := "schema unchanged"
@@ -261,7 +261,7 @@ func (d *differ) machineRow(r *materialize.DiffRow) error {
 	b.String(0, map[materialize.DiffKind]string{
 		materialize.Added: "added", materialize.Removed: "removed", materialize.Modified: "modified",
 	}[r.Kind])
-	b.String(1, materialize.QualifiedName(r.Table))
+	b.String(1, r.Table.FullName())
 	row := r.After
 	if row.IsZero() {
 		row = r.Before

@@ -94,7 +94,7 @@ func (c *historyCmd) Run(ctx context.Context, a *App) (err error) {
 	if err := out.close(err); err != nil {
 		return err
 	}
-	return out.Footer("(%s) of %s, %s, %s", counted(versions, "version"), present.Clean(materialize.QualifiedName(table.Table)), asOf(to, source), elapsed(began))
+	return out.Footer("(%s) of %s, %s, %s", counted(versions, "version"), present.Clean(table.Table.FullName()), asOf(to, source), elapsed(began))
 }
 
 func printHistory(
@@ -112,7 +112,7 @@ func printHistory(
 		return 0, err
 	}
 	h.record = record
-	part, done := a.progress("read " + materialize.QualifiedName(t))
+	part, done := a.progress("read " + t.FullName())
 	defer done()
 	o.Progress = part
 	versions := 0

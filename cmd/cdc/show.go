@@ -174,7 +174,7 @@ func (s *shower) print(log *Log, c *materialize.ChangeRow, before schema.Row) er
 	}
 	if c.Table != nil && (s.table == nil || s.table.ID != c.Table.ID) {
 		s.table = c.Table
-		if _, err := fmt.Fprintln(s.out.Out, s.style.Bold(present.Clean(materialize.QualifiedName(c.Table)))); err != nil {
+		if _, err := fmt.Fprintln(s.out.Out, s.style.Bold(present.Clean(c.Table.FullName()))); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"cdc/cmd/cdc/internal/client"
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/cmd/cdc/internal/present"
-	"cdc/materialize"
 	"cdc/schema"
 	"cdc/sources"
 )
@@ -76,7 +75,7 @@ func (c *snapshotCmd) Run(ctx context.Context, a *App) (err error) {
 
 // request is what is to be recorded.
 func (c *snapshotCmd) request(t *schema.Table) client.ResolveRequest {
-	r := client.ResolveRequest{Source: t.Source, Action: actionRecopy, Table: materialize.QualifiedName(t)}
+	r := client.ResolveRequest{Source: t.Source, Action: actionRecopy, Table: t.FullName()}
 	if c.Where != nil {
 		r.Action, r.Where = changelog.ActionReread, *c.Where
 	}
@@ -189,7 +188,7 @@ func (w *snapshotWait) reread() (done bool, err error) {
 			continue
 		}
 		if r.Last.Stage == changelog.RereadEnded {
-			err = &exit.Error{Code: exit.Usage, What: "the rows were not read again: " + r.Last.Detail, Where: materialize.QualifiedName(w.table)}
+			err = &exit.Error{Code: exit.Usage, What: "the rows were not read again: " + r.Last.Detail, Where: w.table.FullName()}
 		}
 		return r.Last.Stage == changelog.RereadComplete, err
 	}
@@ -210,7 +209,7 @@ func (w *snapshotWait) copied() (done bool, err error) {
 	}
 	switch at.State.State {
 	case changelog.TableUntracked, changelog.TableDropped:
-		return false, &exit.Error{Code: exit.Unfit, What: "the table cannot be copied: " + at.State.Detail, Where: materialize.QualifiedName(w.table)}
+		return false, &exit.Error{Code: exit.Unfit, What: "the table cannot be copied: " + at.State.Detail, Where: w.table.FullName()}
 	default:
 		return at.Answerable(), nil
 	}

@@ -197,7 +197,7 @@ var columnsShape = present.Shape(
 )
 
 func printColumns(out *present.Output, t *schema.Table) error {
-	if err := out.Footer("%s", present.Clean(materialize.QualifiedName(t))); err != nil {
+	if err := out.Footer("%s", present.Clean(t.FullName())); err != nil {
 		return err
 	}
 	record, err := out.Record(columnsShape)

@@ -93,7 +93,7 @@ func printTables(ctx context.Context, log *Log, out *present.Output, cut changel
 		}
 		n++
 		b := record.Begin()
-		b.String(0, materialize.QualifiedName(t.Table))
+		b.String(0, t.Table.FullName())
 		b.String(1, stateText(t.State.State))
 		setTime(b, 2, clock)
 		b.String(3, t.Table.Identity.String())

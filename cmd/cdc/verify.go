@@ -207,7 +207,7 @@ func (v *verifier) table(ctx context.Context, snapshot sources.Verification, t *
 	v.rows = nil
 	result, err := v.compare(ctx, snapshot, t.Table, at)
 	if err != nil {
-		return fmt.Errorf("compare %s: %w", materialize.QualifiedName(t.Table), err)
+		return fmt.Errorf("compare %s: %w", t.Table.FullName(), err)
 	}
 	v.compared++
 	text := verdictEqual
@@ -224,7 +224,7 @@ func (v *verifier) table(ctx context.Context, snapshot sources.Verification, t *
 
 // compare merges the log's rows with the source's, both in the order of their keys and in bounded memory.
 func (v *verifier) compare(ctx context.Context, snapshot sources.Verification, t *schema.Table, at changelog.Offset) (result materialize.Comparison, err error) {
-	part, done := v.app.progress("compare " + materialize.QualifiedName(t))
+	part, done := v.app.progress("compare " + t.FullName())
 	defer done()
 	o := v.app.spillOptions()
 	sorter := materialize.NewSorter(t, o)
@@ -274,7 +274,7 @@ func (v *verifier) verdict(t *schema.Table, verdict string, c materialize.Compar
 		return v.forPeople(t, verdict, c, note)
 	}
 	b := v.record.Begin()
-	b.String(0, materialize.QualifiedName(t))
+	b.String(0, t.FullName())
 	b.String(1, verdict)
 	if verdict == verdictNone {
 		for i := 2; i <= 8; i++ {

@@ -108,11 +108,14 @@ func (f *format) name(t *schema.Table) string {
 		if f.names == nil {
 			f.names = map[*schema.Table]string{}
 		}
-		name = t.FullName()
+		name = streamName(t)
 		f.names[t] = name
 	}
 	return name
 }
+
+// streamName is the table's name in files and of their folder. Stored; do not change it.
+func streamName(t *schema.Table) string { return t.Source + "." + t.Schema + "." + t.Name }
 
 // flush ends the content's row group.
 func (f *format) flush(c *content) error {

@@ -32,7 +32,7 @@ func newWriter(file *folder.File, s *shape, codec compress.Codec) *writer {
 	w := &writer{shape: s, row: []parquet.Row{make(parquet.Row, s.leaves())}}
 	w.w = parquet.NewGenericWriter[any](file, s.schema, parquet.CreatedBy("cdc", "", ""), parquet.Compression(codec),
 		parquet.WriteBufferSize(0), // the file has a buffer
-		parquet.KeyValueMetadata("cdc.table", s.table.FullName()),
+		parquet.KeyValueMetadata("cdc.table", streamName(s.table)),
 		parquet.KeyValueMetadata("cdc.table_version", strconv.FormatUint(uint64(s.table.Version), 10)))
 	return w
 }

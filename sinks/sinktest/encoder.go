@@ -62,7 +62,7 @@ func (e *encoder) name(t *schema.Table) string {
 	}
 	name, ok := e.topic[t]
 	if !ok {
-		name = t.FullName()
+		name = t.Source + "." + t.Schema + "." + t.Name
 		e.topic[t] = name
 	}
 	return name

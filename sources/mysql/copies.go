@@ -106,7 +106,7 @@ func (s *Source) copyOne(ctx context.Context, w *sources.Writer, q *copyQueue, c
 		p.Phase = sources.PhaseCopying
 		p.Copy.RowsEstimated += s.estimates[nameOf(t.Table)]
 		p.Copy.Tables = p.Copy.TablesDone + q.len() + 1
-		p.Copy.Current = t.Table.Schema + "." + t.Table.Name
+		p.Copy.Current = t.Table.FullName()
 	})
 	err := c.Copy(ctx, t.Table, "")
 	switch {

@@ -32,7 +32,7 @@ func (s *Source) reread(ctx context.Context, w *sources.Writer, c *sources.Copie
 	defer s.report(func(p *sources.Progress) { p.Copy = nil })
 	s.report(func(p *sources.Progress) {
 		p.Phase = sources.PhaseStreaming
-		p.Copy = &sources.CopyProgress{Tables: 1, RowsEstimated: rows, Current: at.Table.Schema + "." + at.Table.Name}
+		p.Copy = &sources.CopyProgress{Tables: 1, RowsEstimated: rows, Current: at.Table.FullName()}
 	})
 	s.log.Info("reading rows again", "table", at.Table.FullName(), "predicate", r.Asked.Detail, "resumed", r.Last.Cursor != "")
 	return choosing(c, r.Asked.Detail).Reread(ctx, r)

@@ -232,7 +232,7 @@ func (s *Source) begin(ctx context.Context, c *session, w *sources.Writer, srv s
 		}
 		v, err := found[i].version(s.o.Name, uint32(i+1), before, last)
 		if err != nil {
-			return &sources.Unfit{Detail: err.Error(), Remedy: "leave the table out: --tables '!" + found[i].schema + "." + found[i].name + "'"}
+			return &sources.Unfit{Detail: err.Error(), Remedy: "leave the table out: --tables '!" + schema.QuotedName(found[i].schema, found[i].name) + "'"}
 		}
 		if keyless(v) {
 			v = w.Register(v)
@@ -290,7 +290,7 @@ func (s *Source) captureable(c *session) ([]tableInfo, error) {
 	all = slices.DeleteFunc(all, func(t tableInfo) bool {
 		estimates[tableName{t.schema, t.name}] = t.rows
 		if why := t.obstacle(); why != "" {
-			untracked = append(untracked, t.schema+"."+t.name+": "+why)
+			untracked = append(untracked, schema.QuotedName(t.schema, t.name)+": "+why)
 			return true
 		}
 		return false

@@ -303,7 +303,7 @@ func (g *tables) create(ctx context.Context, name tableName, replace bool) (bool
 		return false, err
 	}
 	if why := info.obstacle(); ok && why != "" {
-		g.s.log.Warn("table is not captured", "table", name.schema+"."+name.name, "reason", why)
+		g.s.log.Warn("table is not captured", "table", schema.QuotedName(g.s.o.Name, name.schema, name.name), "reason", why)
 		return false, nil
 	}
 	g.last++
@@ -363,7 +363,7 @@ func (g *tables) rename(ctx context.Context, from, to tableName) (bool, error) {
 		if tr.table != nil {
 			g.w.TableState(changelog.TableState{
 				Table: tr.table.ID, State: changelog.TableUntracked,
-				Detail: "renamed to " + to.schema + "." + to.name + ", which is not asked for",
+				Detail: "renamed to " + schema.QuotedName(to.schema, to.name) + ", which is not asked for",
 			})
 		}
 		return true, nil
@@ -566,7 +566,7 @@ func (g *tables) noteLate(ctx context.Context, found []tableInfo) error {
 		if g.known[name] != nil {
 			continue
 		}
-		untracked = append(untracked, info.schema+"."+info.name+": "+why)
+		untracked = append(untracked, schema.QuotedName(info.schema, info.name)+": "+why)
 		if known, ok := g.lookUp(name); ok && known.State.State == changelog.TableUntracked {
 			continue
 		}
@@ -576,7 +576,7 @@ func (g *tables) noteLate(ctx context.Context, found []tableInfo) error {
 			return err
 		}
 		made = catalog.Register(g.w.Source().Epoch, made)
-		remedy := "run 'cdc snapshot " + info.schema + "." + info.name + "' to copy it"
+		remedy := "run 'cdc snapshot " + schema.QuotedName(info.schema, info.name) + "' to copy it"
 		g.s.log.Warn("table is not captured", "table", made.FullName(), "reason", why, "remedy", remedy)
 		_, err = g.w.Control(ctx, func(u *changelog.UnitBuilder) {
 			if !catalog.Logged(made.Version) {

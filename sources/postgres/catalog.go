@@ -51,6 +51,11 @@ type columnInfo struct {
 
 func (t *tableInfo) quoted() string { return quoteTable(t.schema, t.name) }
 
+// fullName is the table's of a source for messages.
+func (t *tableInfo) fullName(source string) string {
+	return schema.QuotedName(source, t.schema, t.name)
+}
+
 // usable says which old rows the server sends for the table; IdentityNone means that it cannot tell which row changed.
 func (t *tableInfo) usable() schema.Identity {
 	switch {

@@ -257,7 +257,7 @@ func (k *chunkCopy) find(ctx context.Context) (*found, error) {
 	}
 	f := &found{oid: k.oid, name: fmt.Sprintf("number %d", k.oid), shape: shapes[k.oid]}
 	if len(tables) > 0 {
-		f.name = tables[0].quoted()
+		f.name = tables[0].fullName(k.s.o.Name)
 		f.left = &leftOut{tableInfo: tables[0], reason: "is not among the tables that are asked for", remedy: "see the patterns of tables"}
 	}
 	sel := k.s.choose(tables).within(held, k.g.id.pubs, k.s.o.Name)

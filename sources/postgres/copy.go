@@ -369,7 +369,7 @@ func (c *copier) readPiece(ctx context.Context, v *view, session *session, p pie
 			if progress.Copy != nil {
 				progress.Copy.RowsDone += newRows
 				progress.Copy.BytesDone += newBytes
-				progress.Copy.Current = p.table.quoted()
+				progress.Copy.Current = p.table.fullName(c.s.o.Name)
 			}
 		})
 	}
@@ -411,7 +411,7 @@ func (s *Source) noteUntracked(ctx context.Context, c *catalog, w *sources.Write
 	if ok && known.State.State == changelog.TableUntracked {
 		return nil
 	}
-	s.log.Warn("table is not captured", "table", l.quoted(), "reason", l.reason, "remedy", l.remedy)
+	s.log.Warn("table is not captured", "table", l.fullName(s.o.Name), "reason", l.reason, "remedy", l.remedy)
 	version := known.Table
 	if !ok {
 		made, err := c.table(s.o.Name, l.tableInfo, false)

@@ -213,7 +213,7 @@ func recopyCommand(source string, t *tableInfo) string {
 	if !plainName.MatchString(t.schema) || !plainName.MatchString(t.name) {
 		return "cdc resolve " + source + " --recopy '" + strings.ReplaceAll(t.quoted(), "'", `'\''`) + "'"
 	}
-	return "'cdc resolve " + source + " --recopy " + t.schema + "." + t.name + "'"
+	return "'cdc resolve " + source + " --recopy " + schema.QuotedName(t.schema, t.name) + "'"
 }
 
 // preparePublication makes sure that the publication exists before the slot does: a slot that is older than its publication can

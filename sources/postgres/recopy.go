@@ -89,7 +89,7 @@ func (r *recopy) run(ctx context.Context) error {
 	}
 	sel := s.choose(tables).within(held, r.g.id.pubs, s.o.Name)
 	for _, t := range sel.chosen {
-		s.log.Info("copying table again", "table", t.quoted(), "position", r.point.String())
+		s.log.Info("copying table again", "table", t.fullName(s.o.Name), "position", r.point.String())
 	}
 	at := Position{Timeline: r.g.timeline, Commit: r.point, End: r.point}
 	if len(sel.chosen) > 0 {

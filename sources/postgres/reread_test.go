@@ -60,7 +60,7 @@ func TestG2G6RowsOfABusyTableAreReadAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, rereadTable)
 	r.chunks(100, func(int) {
-		if p := r.src.Progress().Copy; p == nil || p.RowsEstimated == 0 || p.Current != `"public"."t"` {
+		if p := r.src.Progress().Copy; p == nil || p.RowsEstimated == 0 || p.Current != "shop.public.t" {
 			t.Errorf("the progress does not say how far the rows are: %+v", p)
 		}
 	})

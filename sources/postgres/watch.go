@@ -155,7 +155,7 @@ func (s *Source) keepWritable(ctx context.Context, c *catalog, g *logGuide, left
 			continue
 		}
 		if err := c.exec(ctx, "ALTER PUBLICATION "+quoteName(g.id.pubs.main)+" DROP TABLE "+l.quoted()); err != nil {
-			s.log.Warn("table without identity stays in the publication: its updates and deletes are refused", "table", l.quoted(), "err", err)
+			s.log.Warn("table without identity stays in the publication: its updates and deletes are refused", "table", l.fullName(s.o.Name), "err", err)
 		}
 	}
 	return nil
