@@ -19,7 +19,7 @@ type atCmd struct {
 	waitFlags
 	Columns []string `sep:"none" placeholder:"NAME" help:"Only this column, in this place; may be repeated."`
 	Moment  string   `arg:"" help:"The moment: now, '20 seconds ago', 2026-06-10, 'LSN 0/16B3600', 'TX 774', 'OFFSET 9', 'TAG name' …"`
-	Table   string   `arg:"" help:"The table: name, schema.name or source.schema.name."`
+	Table   string   `arg:"" complete:"tables" help:"The table: name, schema.name or source.schema.name."`
 	Where   []string `arg:"" optional:"" placeholder:"COLUMN=VALUE" help:"Only rows of which this holds."`
 }
 

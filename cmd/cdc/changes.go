@@ -20,7 +20,7 @@ type changesCmd struct {
 	Count int      `short:"n" default:"20" placeholder:"N" help:"How many changes at most (${default}); 0 for all."`
 	From  string   `placeholder:"MOMENT" help:"Only changes after this moment."`
 	To    string   `default:"now" placeholder:"MOMENT" help:"Only changes up to this moment (${default})."`
-	Table string   `arg:"" optional:"" help:"Only changes of this table."`
+	Table string   `arg:"" optional:"" complete:"tables" help:"Only changes of this table."`
 	Where []string `arg:"" optional:"" placeholder:"COLUMN=VALUE" help:"Only changes whose old or new row matches."`
 }
 

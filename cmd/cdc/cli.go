@@ -42,6 +42,7 @@ type cli struct {
 	Demo       demoCmd       `cmd:"" group:"other" help:"Show everything on a private, busy database."`
 	Completion completionCmd `cmd:"" group:"other" help:"Print a completion script for a shell."`
 	Version    versionCmd    `cmd:"" group:"other" help:"Print the version."`
+	Complete   completeCmd   `cmd:"" hidden:"" help:"Print names for a completion script."`
 	SQLWorker  sqlWorkerCmd  `cmd:"" name:"sqlworker" hidden:"" help:"Run SQL for another cdc process."`
 }
 

@@ -15,7 +15,7 @@ type completionCmd struct {
 
 // Help describes the verb with examples.
 func (completionCmd) Help() string {
-	return `Prints a script that completes verbs and flags.
+	return `Prints a script that completes verbs and flags, and names of tables, sources and sinks as the folder has them, for which it runs cdc. Names that the shell would not take as they are come quoted.
 
 Examples:
 
@@ -94,7 +94,9 @@ func writeBash(b *strings.Builder, verbs []verb) {
 		}
 		fmt.Fprintf(b, "\t%s) words=%q ;;\n", pattern, strings.Join(v.words, " "))
 	}
-	b.WriteString("\tesac\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _cdc cdc\n")
+	b.WriteString("\tesac\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n")
+	b.WriteString("\twhile IFS= read -r word; do COMPREPLY+=(\"$word\"); done < <(\"${COMP_WORDS[0]}\" complete -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n")
+	b.WriteString("}\ncomplete -o default -F _cdc cdc\n")
 }
 
 func writeFish(b *strings.Builder, verbs []verb) {
@@ -117,4 +119,5 @@ func writeFish(b *strings.Builder, verbs []verb) {
 			}
 		}
 	}
+	b.WriteString("complete -c cdc -n 'not __fish_use_subcommand' -a '(cdc complete --raw -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'\n")
 }

@@ -14,7 +14,7 @@ import (
 // serverFlags say which databases a verb asks besides the log.
 type serverFlags struct {
 	File string `name:"config" short:"c" env:"CDC_CONFIG" placeholder:"FILE" help:"Configuration file with the sources."`
-	Name string `placeholder:"NAME" help:"The source's name in the log, when the DSN's database has another name."`
+	Name string `placeholder:"NAME" complete:"sources" help:"The source's name in the log, when the DSN's database has another name."`
 }
 
 // servers are the databases: the one of the DSN, or those that the configuration and the folder name.

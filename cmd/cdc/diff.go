@@ -21,7 +21,7 @@ type diffCmd struct {
 	waitFlags
 	From  string   `required:"" placeholder:"MOMENT" help:"The earlier moment."`
 	To    string   `default:"now" placeholder:"MOMENT" help:"The later moment (${default})."`
-	Table string   `arg:"" optional:"" help:"The table; every table when it is left out."`
+	Table string   `arg:"" optional:"" complete:"tables" help:"The table; every table when it is left out."`
 	Where []string `arg:"" optional:"" placeholder:"COLUMN=VALUE" help:"Only rows of which this holds."`
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 type dropCmd struct {
-	Source string `arg:"" help:"Name of the source."`
+	Source string `arg:"" complete:"sources" help:"Name of the source."`
 	Force  bool   `help:"Forget the source even though its server cannot be reached; a slot stays there and holds WAL."`
 }
 

@@ -18,7 +18,7 @@ type historyCmd struct {
 	waitFlags
 	From  string   `placeholder:"MOMENT" help:"Only versions that held at this moment or after it."`
 	To    string   `default:"now" placeholder:"MOMENT" help:"Only versions that held at this moment or before it (${default})."`
-	Table string   `arg:"" help:"The table: name, schema.name or source.schema.name."`
+	Table string   `arg:"" complete:"tables" help:"The table: name, schema.name or source.schema.name."`
 	Where []string `arg:"" optional:"" placeholder:"COLUMN=VALUE" help:"Which rows, for example id=42; all of them when left out."`
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 type resolveCmd struct {
-	Source    string `arg:"" help:"Name of the source, or of the sink with --retry."`
-	Table     string `arg:"" optional:"" help:"With --recopy: copy this table only."`
+	Source    string `arg:"" complete:"targets" help:"Name of the source, or of the sink with --retry."`
+	Table     string `arg:"" optional:"" complete:"tables" help:"With --recopy: copy this table only."`
 	Recopy    bool   `xor:"action" help:"Copy the tables again; what happened in between stays unknown, and the log says so."`
 	AcceptGap bool   `xor:"action" help:"Accept that what was lost stays lost, and begin anew from where the server is; the log says so."`
 	Retry     bool   `xor:"action" help:"Try a sink again that has come to a named stop, after you have mended what it names."`

@@ -18,10 +18,10 @@ import (
 
 // snapshotCmd has a table, or some of its rows, copied while its source streams on.
 type snapshotCmd struct {
-	Source string  `placeholder:"NAME" help:"Name of the source, where several have a table of that name."`
+	Source string  `placeholder:"NAME" complete:"sources" help:"Name of the source, where several have a table of that name."`
 	Where  *string `placeholder:"PREDICATE" help:"Read only the rows again that match, as the source's own SQL has it; what the log holds of the others stays."`
 	Wait   bool    `help:"Return when the log holds the whole table, or the rows."`
-	Table  string  `arg:"" help:"The table: name, schema.name or source.schema.name."`
+	Table  string  `arg:"" complete:"tables" help:"The table: name, schema.name or source.schema.name."`
 }
 
 // Help describes the verb with examples.

@@ -26,7 +26,7 @@ type tailCmd struct {
 	Count       int      `short:"n" placeholder:"N" help:"Leave after so many changes."`
 	Tables      []string `sep:"none" placeholder:"PATTERN" help:"Of a database: only tables that match; may be repeated."`
 	Publication string   `placeholder:"NAME" help:"Of a database: the publication to use, for a role that may not make one."`
-	From        string   `arg:"" optional:"" name:"table" help:"Only changes of this table; or a DSN, to follow a database directly."`
+	From        string   `arg:"" optional:"" name:"table" complete:"tables" help:"Only changes of this table; or a DSN, to follow a database directly."`
 	Where       []string `arg:"" optional:"" placeholder:"COLUMN=VALUE" help:"Only changes whose old or new row matches."`
 }
 

@@ -21,7 +21,7 @@ type verifyCmd struct {
 	rowFlags
 	serverFlags
 	Wait   time.Duration `default:"60s" placeholder:"TIME" help:"How long to wait for the log to pass the snapshot (${default})."`
-	Tables []string      `sep:"none" placeholder:"PATTERN" help:"Only tables that match; may be repeated."`
+	Tables []string      `sep:"none" placeholder:"PATTERN" complete:"tables" help:"Only tables that match; may be repeated."`
 	Rows   int           `default:"5" placeholder:"N" help:"How many differing rows of a table to print (${default})."`
 	DSN    string        `arg:"" optional:"" help:"The database; the folder's own when it is left out."`
 }
