@@ -59,7 +59,8 @@ type CopyProgress struct {
 	TablesDone, Tables      int
 	RowsDone, RowsEstimated int64
 	BytesDone               int64
-	Current                 string
+	// Current is the full name of a table that is being copied, which may be followed by ", " and what its copy waits for.
+	Current string
 }
 
 // Stop is an error that ends a source until an operator decides. Where it may be, it is recorded in the log.

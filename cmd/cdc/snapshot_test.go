@@ -12,7 +12,7 @@ import (
 
 // How far a copy is, how fast, and how long the rest takes is said while it runs, of the table that is being copied and of its source.
 func TestCopiesOnTheirWayAreShown(t *testing.T) {
-	copied := &client.Copy{Tables: 3, TablesDone: 1, Rows: 1500, RowsEstimated: 4000, Bytes: 1 << 20, Table: "`shop`.`orders`", RowsPerSecond: 250, SecondsLeft: 10}
+	copied := &client.Copy{Tables: 3, TablesDone: 1, Rows: 1500, RowsEstimated: 4000, Bytes: 1 << 20, Table: "my.shop.orders", RowsPerSecond: 250, SecondsLeft: 10}
 	const says = "1500 of about 4000 rows, 250 rows/s, about 10s left"
 	orders := changelog.TableAt{Table: &schema.Table{Source: "my", Schema: "shop", Name: "orders"}, State: changelog.TableState{State: changelog.TableCopying}}
 	if got := tableNote(&orders, copied); got != says {
@@ -21,6 +21,12 @@ func TestCopiesOnTheirWayAreShown(t *testing.T) {
 	other := changelog.TableAt{Table: &schema.Table{Source: "my", Schema: "shop", Name: "items"}, State: changelog.TableState{State: changelog.TableCopying, Detail: "asked for"}}
 	if got := tableNote(&other, copied); got != "asked for" {
 		t.Errorf("the note of a table whose turn has not come is %q", got)
+	}
+	odd := changelog.TableAt{Table: &schema.Table{Source: "my", Schema: "Shop", Name: "or.ders"}, State: orders.State}
+	for name, want := range map[string]bool{`my."Shop"."or.ders"`: true, `my."Shop"."or.ders", waiting for space`: true, `my."Shop"."or.ders".x`: false} {
+		if got := tableNote(&odd, &client.Copy{Table: name, SecondsLeft: -1}); (got != "") != want {
+			t.Errorf("while %s is copied, the note of a table is %q", name, got)
+		}
 	}
 	if got := tableNote(&orders, nil); got != "" {
 		t.Errorf("without a running cdc the note is %q", got)

@@ -166,12 +166,15 @@ func copiesOf(ctx context.Context, log *Log) map[string]*client.Copy {
 	return copies
 }
 
-// quotes are those around names in the words of a source.
-var quotes = strings.NewReplacer("`", "", `"`, "")
+// isCopied reports whether the table is the one that is being copied: a source says its name, and what it waits for.
+func isCopied(c *client.Copy, t *schema.Table) bool {
+	rest, ok := strings.CutPrefix(c.Table, t.FullName())
+	return ok && (rest == "" || strings.HasPrefix(rest, ", "))
+}
 
 func tableNote(t *changelog.TableAt, copied *client.Copy) string {
 	var notes []string
-	if copied != nil && t.State.State == changelog.TableCopying && quotes.Replace(copied.Table) == tableName(t.Table) {
+	if copied != nil && t.State.State == changelog.TableCopying && isCopied(copied, t.Table) {
 		notes = append(notes, copyText(copied))
 	}
 	if t.State.Detail != "" {
