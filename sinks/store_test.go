@@ -134,3 +134,31 @@ func TestStoreRefusesStateThatIsNoJSON(t *testing.T) {
 		t.Fatalf("a checkpoint was saved all the same: %+v", c)
 	}
 }
+
+// Where a sink began is remembered by all later checkpoints, and forgotten with them.
+func TestStoreRemembersWhereASinkBegan(t *testing.T) {
+	mem, _ := stores(t)
+	s := NewStore(mem, "/sink")
+	if err := s.Begin(7); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Save(Checkpoint{Offset: 9, State: []byte(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	again := NewStore(mem, "/sink")
+	if c, err := again.Load(); err != nil || c.Offset != 9 || again.Start() != 7 {
+		t.Fatalf("loaded %+v, began at %d, %v", c, again.Start(), err)
+	}
+	if err := again.Save(Checkpoint{Offset: 11}); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := s.Load(); err != nil || c.Offset != 11 || s.Start() != 7 {
+		t.Fatalf("loaded %+v, began at %d, %v", c, s.Start(), err)
+	}
+	if err := mem.Remove("/sink/" + checkpointFile); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := s.Load(); err != nil || c.Offset != 0 || s.Start() != 0 {
+		t.Fatalf("loaded %+v, began at %d, %v", c, s.Start(), err)
+	}
+}

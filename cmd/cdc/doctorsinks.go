@@ -74,7 +74,8 @@ func (d *diagnosis) lookAtSink(ctx context.Context, a *App, spec *config.Sink, l
 		e := exit.Of(err)
 		return append(findings, sinks.Finding{Check: check, Severity: sinks.SeverityProblem, Detail: e.What, Remedy: e.Remedy})
 	}
-	sink, err := openSink(spec, log, a.Logger)
+	store := sinks.NewStore(vfs.OS{}, filepath.Join(sinksDir(a.Data), spec.Name))
+	sink, err := openSink(spec, log, store.Start, a.Logger)
 	if err != nil {
 		return problem("settings", err)
 	}
@@ -82,11 +83,11 @@ func (d *diagnosis) lookAtSink(ctx context.Context, a *App, spec *config.Sink, l
 	if err != nil {
 		return problem("settings", err)
 	}
-	saved, err := sinks.NewStore(vfs.OS{}, filepath.Join(sinksDir(a.Data), spec.Name)).Load()
+	saved, err := store.Load()
 	if err != nil {
 		findings = problem("checkpoint", err)
 	}
-	tables := publishedTables(log, wanted)
+	tables := publishedTables(log, wanted, store.Start())
 	for _, t := range d.captured {
 		if log.Bounds().Next == 1 && wanted(t) {
 			tables = append(tables, t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,7 @@ type publisher struct {
 	store *sinks.Store
 	wants func(*schema.Table) bool
 	rows  *rowstate.Rows // nil unless old rows are completed
+	fresh bool           // the sink has never had a folder here: it cannot have published anything
 
 	running sync.Mutex    // held while the sink is used
 	again   chan struct{} // an operator has acted upon a stop
@@ -47,10 +49,12 @@ func sinksDir(data string) string { return filepath.Join(data, "sinks") }
 // newPublisher makes the sink of a run. It does not connect.
 func (c *capture) newPublisher(spec config.Sink) (*publisher, error) {
 	dir := filepath.Join(sinksDir(c.app.Data), spec.Name)
+	_, err := os.Stat(dir)
+	fresh := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of sink %s: %w", spec.Name, err)
 	}
-	p := &publisher{spec: spec, store: sinks.NewStore(vfs.OS{}, dir), again: make(chan struct{}, 1), phase: sinks.PhaseOpening, since: time.Now()}
+	p := &publisher{spec: spec, store: sinks.NewStore(vfs.OS{}, dir), fresh: fresh, again: make(chan struct{}, 1), phase: sinks.PhaseOpening, since: time.Now()}
 	saved, err := p.store.Load()
 	if err != nil {
 		return nil, err
@@ -62,8 +66,15 @@ func (c *capture) newPublisher(spec config.Sink) (*publisher, error) {
 	if p.rows, err = c.rowsOf(p, filepath.Join(dir, "rows")); err != nil {
 		return nil, err
 	}
-	p.sink, err = openSink(&spec, c.log, c.logger)
+	p.sink, err = openSink(&spec, c.log, p.begun, c.logger)
 	return p, err
+}
+
+// begun is the offset up to which the sink has never published anything, nor ever will.
+func (p *publisher) begun() changelog.Offset {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.store.Start()
 }
 
 // rowsOf are the newest rows of the sink's tables, by which it completes old rows. Those of a sink that does not are removed.
@@ -162,7 +173,7 @@ func (c *capture) publishUntilStop(ctx context.Context, p *publisher) (drained b
 
 // renew forgets what the sink knows of its destination: only what is in its folder counts, where an operator may have changed it.
 func (c *capture) renew(p *publisher) error {
-	sink, err := openSink(&p.spec, c.log, c.logger)
+	sink, err := openSink(&p.spec, c.log, p.begun, c.logger)
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,9 @@ import (
 	"cdc/sinks/parquet"
 )
 
-// openSink makes the sink of a URL. It does not connect.
-func openSink(spec *config.Sink, log changelog.Log, logger *slog.Logger) (sinks.Sink, error) {
-	sink, err := sinkOf(spec, log, logger)
+// openSink makes the sink of a URL. It does not connect. begun is the offset up to which the sink publishes nothing whatever happens.
+func openSink(spec *config.Sink, log changelog.Log, begun func() changelog.Offset, logger *slog.Logger) (sinks.Sink, error) {
+	sink, err := sinkOf(spec, log, begun, logger)
 	if err != nil {
 		return nil, &exit.Error{
 			Code: exit.Usage, What: err.Error(), Where: "sink " + spec.Name, Remedy: "'cdc config check' shows every setting with its origin", Err: err,
@@ -36,11 +36,11 @@ func openSink(spec *config.Sink, log changelog.Log, logger *slog.Logger) (sinks.
 }
 
 // sinkOf is the one switch on the kind of a sink.
-func sinkOf(spec *config.Sink, log changelog.Log, logger *slog.Logger) (sinks.Sink, error) {
+func sinkOf(spec *config.Sink, log changelog.Log, begun func() changelog.Offset, logger *slog.Logger) (sinks.Sink, error) {
 	if spec.Parquet {
 		return parquet.New(parquet.Options{Folder: folderOf(spec, log), Source: describeName(log)})
 	}
-	encoder, err := encoderOf(spec, log)
+	encoder, err := encoderOf(spec, log, begun)
 	if err != nil {
 		return nil, err
 	}
@@ -138,14 +138,14 @@ func allLoopback(brokers []string) bool {
 const registryTimeout = 10 * time.Second
 
 // encoderOf makes what turns the log's units into the sink's messages.
-func encoderOf(spec *config.Sink, log changelog.Log) (sinks.Encoder, error) {
+func encoderOf(spec *config.Sink, log changelog.Log, begun func() changelog.Offset) (sinks.Encoder, error) {
 	o := spec.Messages
 	o.Source = describeSource(log)
 	wanted, err := wantedTables(spec.Tables)
 	if err != nil {
 		return nil, err
 	}
-	o.Tables = func() []*schema.Table { return publishedTables(log, wanted) }
+	o.Tables = func() []*schema.Table { return publishedTables(log, wanted, begun()) }
 	if spec.Registry.URL != "" {
 		if o.Serializer, err = avroOf(&spec.Registry); err != nil {
 			return nil, err
@@ -176,11 +176,14 @@ func registryOf(r *config.RegistrySettings) (*avro.Registry, error) {
 	return avro.NewRegistry(o)
 }
 
-// publishedTables are the versions of the tables that a sink publishes, without those that were never captured.
-func publishedTables(log changelog.Log, wanted func(*schema.Table) bool) (tables []*schema.Table) {
+// publishedTables are the versions of the tables that a sink publishes, without those that were never captured, and without those that
+// had been dropped for good by the offset up to which the sink publishes nothing: there are no changes of them behind it.
+func publishedTables(log changelog.Log, wanted func(*schema.Table) bool, begun changelog.Offset) (tables []*schema.Table) {
 	catalog, end := log.Catalog(), log.Bounds().Next
 	for _, v := range catalog.Versions() {
-		if at, ok := catalog.TableAt(v.ID, end); ok && at.State.State != changelog.TableUntracked && wanted(v) {
+		at, ok := catalog.TableAt(v.ID, end)
+		gone := at.State.State == changelog.TableDropped && at.StateSince <= begun
+		if ok && !gone && at.State.State != changelog.TableUntracked && wanted(v) {
 			tables = append(tables, v)
 		}
 	}

@@ -47,7 +47,11 @@ func (c *capture) start(ctx context.Context, p *publisher, wait time.Duration) e
 		return err
 	}
 	c.logger.InfoContext(ctx, "sink starts behind a moment", "sink", p.spec.Name, "start", p.spec.Start, "offset", uint64(at))
-	return p.store.Save(sinks.Checkpoint{Offset: at})
+	if !p.fresh {
+		return p.store.Save(sinks.Checkpoint{Offset: at}) // what it has published before is not known
+	}
+	p.fresh = false
+	return p.store.Begin(at)
 }
 
 // startOffset is the last commit at or before the moment in all sources of the log.

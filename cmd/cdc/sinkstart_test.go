@@ -3,13 +3,20 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"cdc/changelog"
+	"cdc/changelog/disklog"
 	"cdc/cmd/cdc/internal/client"
+	"cdc/cmd/cdc/internal/config"
 	"cdc/cmd/cdc/internal/exit"
 	"cdc/schema"
+	"cdc/sinks"
 	"cdc/sources"
 	"cdc/sources/postgres"
 )
@@ -52,5 +59,86 @@ func TestSinkDoesNotStartWithinTheFirstCopy(t *testing.T) {
 	var refused *exit.Error
 	if err := copiedAt(t.Context(), c.log, copying, all); !errors.As(err, &refused) || refused.Code != exit.Moment || !strings.Contains(refused.What, "complete at 0/200") {
 		t.Errorf("the place is refused by %v", err)
+	}
+}
+
+// A table is no rival for a topic when it was dropped before the place behind which a sink begins, which only a sink that cannot have
+// published anything has.
+func TestTablesDroppedBeforeASinkBeganAreNotPublished(t *testing.T) {
+	app := &App{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler)}
+	log, err := disklog.Open(app.Data, disklog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	s := &shopLog{t: t, log: log, lsn: 0x100}
+	s.unit.Reset(changelog.UnitControl)
+	s.unit.Meta.Source, s.unit.Meta.Epoch = shopSource, 1
+	s.unit.AddSource(changelog.SourceInfo{ID: shopSource, Epoch: 1, Name: "shop", Kind: "postgres"})
+	s.append()
+	table := func(name string, number uint32) *schema.Table {
+		v := s.register(&schema.Table{
+			Source: "shop", Schema: "public", Name: name, SourceTable: number, Identity: schema.IdentityKey,
+			Columns: []schema.Column{{ID: 1, Name: "id", Kind: schema.Int64, SQLType: "bigint", NotNull: true, Key: 1}},
+		})
+		s.state(v, changelog.TableCopied, "")
+		return v
+	}
+	old, revived := table("a b", 1), table("r", 3)
+	s.commit(changelog.UnitTx, "2022-06-08T11:00:00Z")
+	s.state(old, changelog.TableDropped, "")
+	s.state(revived, changelog.TableDropped, "")
+	s.commit(changelog.UnitTx, "2022-06-08T12:00:00Z")
+	dropped := log.Bounds().Next - 1
+	table("a_b", 2)
+	s.state(revived, changelog.TableCopied, "")
+	s.commit(changelog.UnitTx, "2022-06-08T13:00:00Z")
+	s.state(revived, changelog.TableDropped, "")
+	s.commit(changelog.UnitTx, "2022-06-08T14:00:00Z")
+
+	names := func(begun changelog.Offset) (all []string) {
+		for _, v := range publishedTables(log, func(*schema.Table) bool { return true }, begun) {
+			all = append(all, v.Name)
+		}
+		slices.Sort(all)
+		return all
+	}
+	for begun, want := range map[changelog.Offset][]string{0: {"a b", "a_b", "r"}, dropped - 1: {"a b", "a_b", "r"}, dropped: {"a_b", "r"}} {
+		if got := names(begun); !slices.Equal(got, want) {
+			t.Errorf("of a sink that begins behind %d, tables %q are published, want %q", begun, got, want)
+		}
+	}
+
+	spec := config.Sink{Name: "files", URL: config.SinkURL("file:" + t.TempDir()), Start: "2022-06-08T12:30:00Z"}
+	start := func() *publisher {
+		c := &capture{app: app, log: log, logger: app.Logger}
+		p, err := c.newPublisher(spec)
+		if err == nil {
+			err = c.start(t.Context(), p, startNow)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if p := start(); p.begun() != dropped {
+		t.Errorf("a new sink begins behind %d, want %d", p.begun(), dropped)
+	}
+	p := start()
+	if p.begun() != dropped {
+		t.Errorf("started again it begins behind %d, want %d", p.begun(), dropped)
+	}
+	if err := p.store.Save(sinks.Checkpoint{Offset: dropped + 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(sinksDir(app.Data), spec.Name, "checkpoint.json")); err != nil {
+		t.Fatal(err)
+	}
+	if p := start(); p.begun() != 0 {
+		t.Errorf("a sink that has lost its checkpoint may have published anything: it begins behind %d", p.begun())
 	}
 }
