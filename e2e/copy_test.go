@@ -6,7 +6,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"cdc/e2e/testservers"
 )
@@ -27,14 +26,13 @@ func TestG10CopyAndExclusiveLockDoNotBlockEachOther(t *testing.T) {
 	until(t, "the large table to be copied", func() bool {
 		return p.ended() || c.ask(`SELECT count(*)::text FROM pg_stat_activity WHERE usename = $1 AND query LIKE 'COPY%large%'`, c.role) != "0"
 	})
-	began := time.Now()
-	if _, err := conn.Exec(t.Context(), `TRUNCATE orders`); err != nil {
+	// Two that wait for each other wait for ever.
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
+	defer cancel()
+	if _, err := conn.Exec(ctx, `TRUNCATE orders`); err != nil {
 		t.Fatal(err)
 	}
 	c.awaitStreaming(p)
-	if took := time.Since(began); took > recoverLimit {
-		t.Errorf("the application waited for %v", took)
-	}
 	if strings.Contains(p.text(), "source lost") {
 		t.Errorf("the copy began anew:\n%s", p.text())
 	}

@@ -61,6 +61,8 @@ func TestDemo(t *testing.T) {
 			t.Errorf("the demo left %q", left)
 		}
 	}
+	// What removes a folder is gone a moment after it.
+	within(stopLimit, func() bool { return len(processesIn(t, temp, work)) == 0 })
 	if left := processesIn(t, temp, work); len(left) > 0 {
 		t.Errorf("the demo left processes %q", left)
 	}

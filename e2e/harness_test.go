@@ -25,12 +25,13 @@ import (
 // the choices of an earlier run.
 
 const (
-	// waitLimit bounds every wait for something that must happen.
-	waitLimit = 60 * time.Second
+	// waitLimit bounds every wait for something that must happen, on a machine
+	// that does other things.
+	waitLimit = 3 * time.Minute
 	// verbLimit bounds one run of a verb.
-	verbLimit = 2 * time.Minute
+	verbLimit = 5 * time.Minute
 	// stopLimit bounds an orderly end.
-	stopLimit = 20 * time.Second
+	stopLimit = time.Minute
 	// pollEvery is the pause between two looks at a condition.
 	pollEvery = 5 * time.Millisecond
 	// logLinesShown of each log go with a test that failed.

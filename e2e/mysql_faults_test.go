@@ -131,7 +131,7 @@ func TestG8SilentServerIsNoticed(t *testing.T) {
 		server := testservers.StartMySQLFor(t, testservers.MySQLOptions{Flavour: f, Name: "silent " + string(f)})
 		c, proxy, w, quiet := mysqlFaultRig(t, server)
 		p := c.run()
-		c.resumes("the start")
+		c.resumesWithin(waitLimit, "the start")
 		proxy.Cut(testservers.CutBlackhole)
 		c.resumesWithin(silenceLimit+recoverLimit, "the black hole")
 		if err := server.Pause(); err != nil {
@@ -159,7 +159,7 @@ func TestG8MySQLKilledAndRestarted(t *testing.T) {
 		c, _, w, quiet := mysqlFaultRig(t, server)
 		p := c.run()
 		for range 2 {
-			c.resumes("the start")
+			c.resumesWithin(waitLimit, "the start")
 			if err := server.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -186,7 +186,7 @@ func TestG8FrozenReaderOfMySQLResumes(t *testing.T) {
 		c, _, w, quiet := mysqlFaultRig(t, server)
 		c.appSQL("CREATE TABLE filler (id int AUTO_INCREMENT PRIMARY KEY, note longtext)")
 		p := c.run()
-		c.resumes("the start")
+		c.resumesWithin(waitLimit, "the start")
 		p.signal(syscall.SIGSTOP)
 		until(t, "the server to give the connection up", func() bool {
 			// More than the connection's buffers hold.

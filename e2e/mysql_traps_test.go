@@ -140,7 +140,7 @@ func TestG9SameServerIDIsFenced(t *testing.T) {
 		first := c.run()
 		other := &capture{t: t, origin: c.origin, database: c.database, source: c.source, flags: c.flags}
 		other.makeFolder()
-		second := other.run()
+		second := other.start()
 		if f == testservers.FlavourMySQL {
 			c.appSQL("INSERT INTO orders VALUES (4, 'for both')")
 			c.answer("orders", "for both")

@@ -36,7 +36,7 @@ type sourceStatus struct {
 }
 
 // answerLimit bounds an answer of a running program.
-const answerLimit = 5 * time.Second
+const answerLimit = 30 * time.Second
 
 // statuses asks the running program through its socket, many times a second as
 // starting a verb would not allow; none when it does not answer.

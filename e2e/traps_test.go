@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cdc/e2e/checker"
 	"cdc/e2e/testservers"
 	"cdc/e2e/workload"
 )
@@ -53,6 +54,7 @@ func TestG2RecreatedSlotIsGapUntilResolved(t *testing.T) {
 	c := smallRig(t, testservers.Shared(t))
 	c.run().stop()
 	slot := c.ask(`SELECT slot_name::text FROM pg_replication_slots WHERE database = current_database()`)
+	until(t, "the server to notice that nobody reads the slot", func() bool { return c.ask(slotActive) == "false" })
 	c.sql(`SELECT pg_drop_replication_slot('` + slot + `')`)
 	c.appSQL(`INSERT INTO orders VALUES (4, 'lost')`)
 	c.sql(`SELECT pg_create_logical_replication_slot('` + slot + `', 'pgoutput')`)
@@ -255,11 +257,9 @@ func TestG6NothingOfTheFutureLeaks(t *testing.T) {
 	c := newRig(t, server)
 	w := c.prepareWorkload(workload.Options{Seed: seed(t), Clients: 8, Pause: time.Millisecond, BigValues: 2000})
 	c.run()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
-	if err := w.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
+	stop := c.keepBusy(w)
+	until(t, "enough transactions", func() bool { return w.Count(checker.Committed) > 2000 })
+	stop()
 	c.awaitCurrent()
 	// Of the commits, and of the instants between them, some hundred.
 	times := strings.Fields(strings.ReplaceAll(c.sql(`
