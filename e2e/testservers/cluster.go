@@ -102,8 +102,9 @@ func (p *Postgres) defaultSettings() map[string]string {
 		"port":                      fmt.Sprint(p.port),
 		"unix_socket_directories":   p.socketDir(),
 		"wal_level":                 "logical",
-		"max_replication_slots":     "20",
-		"max_wal_senders":           "20",
+		"max_replication_slots":     "100", // for tests side by side, as many as a machine has processors
+		"max_wal_senders":           "100",
+		"max_connections":           "300",
 		"max_prepared_transactions": "20",
 		"fsync":                     onOff(p.o.Durable),
 		// In the data folder, so that a killed server leaves nothing in /dev/shm.

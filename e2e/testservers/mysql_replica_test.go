@@ -83,7 +83,9 @@ func TestReplicaOfTLSMySQLFollows(t *testing.T) {
 		}
 		r.StopAfter(t)
 		want(t, r, "", "SELECT @@server_id", "12")
-		want(t, m, "", "SELECT count(DISTINCT host) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'", "1")
+		waitFor(t, "the replica to read the binlog", func() bool { // it lacks nothing, and need not have begun
+			return ask(t, m, "", "SELECT count(DISTINCT host) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'") == "1"
+		})
 		end, err := r.BinlogEnd(t.Context())
 		if err != nil || !strings.HasPrefix(end.File, "other.") {
 			t.Errorf("binlog ends at %+v, %v", end, err)

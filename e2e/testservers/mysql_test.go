@@ -115,13 +115,11 @@ func TestMySQLSessionHoldsATransaction(t *testing.T) {
 
 func TestMySQLSettingsAndPortAreThoseAsked(t *testing.T) {
 	each(t, func(t *testing.T, f Flavour) {
-		port, err := freePort()
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := StartMySQLFor(t, MySQLOptions{
-			Flavour: f, Port: port, ServerID: 7, Durable: true, CompressBinlog: true,
-			Settings: map[string]string{"binlog_row_image": "MINIMAL", "lower_case_table_names": "1", "init_connect": "SET @x = 'it''s \"x\"'"},
+		m, port := onFreePort(t, func(port int) (*MySQL, error) {
+			return StartMySQL(t.Context(), MySQLOptions{
+				Flavour: f, Port: port, ServerID: 7, Durable: true, CompressBinlog: true,
+				Settings: map[string]string{"binlog_row_image": "MINIMAL", "lower_case_table_names": "1", "init_connect": "SET @x = 'it''s \"x\"'"},
+			})
 		})
 		want(t, m, "", "SELECT @@port, @@server_id, @@lower_case_table_names, @@binlog_row_image", fmt.Sprintf("%d|7|1|MINIMAL", port))
 		want(t, m, "", "SELECT @@sync_binlog, @@innodb_flush_log_at_trx_commit, @@init_connect", `1|1|SET @x = 'it''s "x"'`)

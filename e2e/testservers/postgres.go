@@ -39,10 +39,12 @@ const (
 	// startLimit bounds the wait for a server to accept connections. Recovery
 	// after Kill is part of it, and a machine with more to do than it can.
 	startLimit = 90 * time.Second
-	// stopLimit bounds a fast shutdown; after it the server is killed.
-	stopLimit = 20 * time.Second
-	// killLimit bounds the wait for killed or stopped processes to be so.
-	killLimit = 10 * time.Second
+	// stopLimit bounds a fast shutdown, which alone may take MySQL nine
+	// seconds; after it the server is killed.
+	stopLimit = 90 * time.Second
+	// killLimit bounds the wait for killed or stopped processes to be so; one
+	// that waits for the disk is not before the disk answers.
+	killLimit = 60 * time.Second
 	// pollInterval is the pause between two looks at a condition.
 	pollInterval = 5 * time.Millisecond
 	// portAttempts is how often a start is retried because another process

@@ -92,7 +92,7 @@ func missing(path string) bool {
 func TestServerHasTheSettingsOfCapture(t *testing.T) {
 	p := Shared(t)
 	for setting, want := range map[string]string{
-		"wal_level": "logical", "max_replication_slots": "20", "max_wal_senders": "20",
+		"wal_level": "logical", "max_replication_slots": "100", "max_wal_senders": "100",
 		"max_prepared_transactions": "20", "fsync": "off", "listen_addresses": "127.0.0.1",
 		"server_encoding": "UTF8", "TimeZone": "UTC",
 	} {
@@ -110,14 +110,27 @@ func TestServerWantsAPassword(t *testing.T) {
 	}
 }
 
-func TestSettingsAndPortAreThoseAsked(t *testing.T) {
-	port, err := freePort()
-	if err != nil {
-		t.Fatal(err)
+// onFreePort starts a server on a port that is free, and on another when a
+// process that looked for one, too, has taken it first.
+func onFreePort[S interface{ StopAfter(tb TB) }](t *testing.T, start func(port int) (S, error)) (server S, port int) {
+	t.Helper()
+	for attempt := 1; ; attempt++ {
+		port, err := freePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if server, err = start(port); attempt == portAttempts || !errors.Is(err, errPortTaken) {
+			return started(t, server, err), port
+		}
 	}
-	p := Start(t, PostgresOptions{
-		Port: port, Durable: true, Settings: map[string]string{"wal_level": "replica", "application_name": "it's"},
-		HBA: []string{"host postgres stranger 127.0.0.1/32 reject"},
+}
+
+func TestSettingsAndPortAreThoseAsked(t *testing.T) {
+	p, port := onFreePort(t, func(port int) (*Postgres, error) {
+		return StartPostgres(t.Context(), PostgresOptions{
+			Port: port, Durable: true, Settings: map[string]string{"wal_level": "replica", "application_name": "it's"},
+			HBA: []string{"host postgres stranger 127.0.0.1/32 reject"},
+		})
 	})
 	if p.Port() != port {
 		t.Errorf("port %d, want %d", p.Port(), port)

@@ -14,7 +14,7 @@ import (
 )
 
 // testLimit bounds every wait of these tests.
-const testLimit = 30 * time.Second
+const testLimit = 2 * time.Minute
 
 // quiet is how long a test watches for bytes that must not come.
 const quiet = 100 * time.Millisecond

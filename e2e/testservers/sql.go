@@ -71,7 +71,7 @@ func (p *Postgres) SQLAs(ctx context.Context, user, database, statements string)
 func (p *Postgres) clientEnv(user, database string) []string {
 	env := []string{
 		"PGHOST=" + p.host, "PGPORT=" + strconv.Itoa(p.port), "PGUSER=" + user,
-		"PGDATABASE=" + database, "PGPASSWORD=" + p.passwordOf(user), "PGCONNECT_TIMEOUT=10",
+		"PGDATABASE=" + database, "PGPASSWORD=" + p.passwordOf(user), "PGCONNECT_TIMEOUT=60",
 		"LC_ALL=C.UTF-8",
 	}
 	for name, value := range p.params {

@@ -14,7 +14,7 @@ import (
 )
 
 // dropLimit bounds the removal of a test's database.
-const dropLimit = 20 * time.Second
+const dropLimit = 60 * time.Second
 
 // logLinesShown is how much of a server's log goes with a test that failed.
 const logLinesShown = 20

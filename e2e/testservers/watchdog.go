@@ -44,8 +44,8 @@ if [ -n "$3" ]; then rm -rf "$3"; fi
 `
 
 // watchdogLimit bounds the wait for the watchdog's work; the script itself
-// gives up after 10 s.
-const watchdogLimit = 15 * time.Second
+// gives up after 10 s of pauses between looks at all processes.
+const watchdogLimit = 60 * time.Second
 
 // postgresPatience lets a postmaster end its children and free its memory.
 const postgresPatience = 30
