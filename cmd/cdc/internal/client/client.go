@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	// aliveTimeout is how long a running server may take to say that it is there.
-	aliveTimeout = 2 * time.Second
+	// aliveTimeout is how long a running server may take to say that it is there, on a machine with more to do than it can: who is
+	// not heard counts as not running. A server that is gone refuses at once.
+	aliveTimeout = 10 * time.Second
 	// maxAnswerBytes bounds an answer.
 	maxAnswerBytes = 64 << 20
 )

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// streamingLimit bounds the wait for a capture to stream.
-	streamingLimit = 30 * time.Second
+	// streamingLimit bounds the wait for a capture to stream, also on a machine that does other things.
+	streamingLimit = 2 * time.Minute
 	// stopLimit bounds the wait for a capture to end by itself.
-	stopLimit = 10 * time.Second
+	stopLimit = 30 * time.Second
 	// pollEvery is the pause between two looks at a condition.
 	pollEvery = 50 * time.Millisecond
 )

@@ -53,7 +53,7 @@ const (
 )
 
 // cleanLimit bounds the cleaning up.
-const cleanLimit = 30 * time.Second
+const cleanLimit = time.Minute
 
 // Run shows the demo and cleans up after it, also when ctx ends before it does. Its error says which step did not work.
 func Run(ctx context.Context, o Options) (err error) {
