@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -309,7 +310,7 @@ func (d *doctor) keyless(name string) bool {
 
 // replicasOf is how many replicas the partition of a topic has that has fewest.
 func replicasOf(t *metadata.ResponseTopic) int {
-	least := len(t.Partitions[0].ReplicaNodes)
+	least := math.MaxInt
 	for _, p := range t.Partitions {
 		least = min(least, len(p.ReplicaNodes))
 	}
