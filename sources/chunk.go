@@ -19,6 +19,7 @@ type Chunk struct {
 	From changelog.Position
 
 	copy *TableCopy
+	most int // rows; 0 when only their size bounds them
 	chunkRows
 
 	// guarded by copy.mu
@@ -78,7 +79,7 @@ func (ch *Chunk) Add(packed []byte) (full bool, err error) {
 	ch.nameEnds = append(ch.nameEnds, len(ch.names))
 	ch.rows = append(ch.rows, packed...)
 	ch.ends = append(ch.ends, len(ch.rows))
-	return len(ch.rows) >= chunkBytes, nil
+	return len(ch.rows) >= chunkBytes || ch.Len() == ch.most, nil
 }
 
 // Len is the number of rows.

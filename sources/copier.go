@@ -43,7 +43,7 @@ type Copier struct {
 	Open func(ctx context.Context) (ChunkReader, error)
 	// Readers is how many read at once.
 	Readers int
-	// Rows is how many rows a range has, about.
+	// Rows is how many rows a range has, about. A chunk has twice as many at the most.
 	Rows int
 	// Throttle is called before so many rows are read, and may wait.
 	Throttle func(ctx context.Context, rows int) error
@@ -181,6 +181,7 @@ func (c *Copier) throttle(ctx context.Context, rows int) error {
 func (c *Copier) copyChunk(ctx context.Context, reader ChunkReader, tc *TableCopy, r ranged) (place Place, rows int, err error) {
 	ch := tc.Open()
 	defer ch.Close()
+	ch.most = 2 * c.Rows
 	if place, err = reader.Fill(ctx, ch, r.Range); err != nil {
 		return place, 0, fmt.Errorf("read table %s: %w", ch.Table.FullName(), err)
 	}

@@ -272,6 +272,28 @@ func TestRangesOfIntegersAreCutLikeTheLast(t *testing.T) {
 	})
 }
 
+// TestRangeWithMoreRowsThanPlannedIsCopiedInSeveralChunks has a measure that was taken where keys are rare swallow many rows. No chunk
+// becomes large by it, and all rows are waited for.
+func TestRangeWithMoreRowsThanPlannedIsCopiedInSeveralChunks(t *testing.T) {
+	eachReadRig(t, func(t *testing.T, r *readRig) {
+		const rare, dense, rows = 400, 999, 50
+		r.sql("CREATE TABLE t (k INT PRIMARY KEY)",
+			fmt.Sprintf("INSERT INTO t WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT 1000 * i FROM n", rare),
+			fmt.Sprintf("INSERT INTO t WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT 500 * %d + i FROM n", dense, rare))
+		l := r.openLog()
+		c := l.copier(l.standing(), 1, rows)
+		copied, large, waited := 0, 0, 0
+		c.Appended = func(_ *schema.Table, n int) { copied, large = copied+n, max(large, n) }
+		c.Throttle = func(_ context.Context, n int) error { waited += n; return nil }
+		if err := c.Copy(t.Context(), r.version("t"), ""); err != nil {
+			t.Fatal(err)
+		}
+		if copied != rare+dense || large != 2*rows || waited < copied {
+			t.Errorf("%d rows copied, %d in the largest chunk, %d waited for", copied, large, waited)
+		}
+	})
+}
+
 // cutTable cuts a table into ranges of so many keys, and counts their rows and what the server looked at to cut them.
 func cutTable(t *testing.T, r *readRig, name string, rows int) (total int, looked uint64) {
 	t.Helper()

@@ -380,7 +380,7 @@ func (s *Source) copier(w *sources.Writer, st *stream) *sources.Copier {
 	}
 }
 
-// copyRows is how many rows a chunk has at the most.
+// copyRows is about how many rows a range of a copy has, for which the server need not keep a view open for long.
 const copyRows = 20_000
 
 // watchClock tells the stream the server's own time.
