@@ -98,10 +98,7 @@ func TestG8OldRowsOutliveAFullDisk(t *testing.T) {
 	if err := within(t, "Seek", func() error { return rows.Seek(t.Context(), second) }); !errors.Is(err, errRoom) {
 		t.Fatalf("rows on a full disk: %v", err)
 	}
-	disk.full.Store(false)
-	for rows.room.check() != nil {
-		<-time.After(roomPause / 10)
-	}
+	disk.empty(rows.room)
 	if got := noteOf(t, l, rows, third); got != "second" || *again != 1 {
 		t.Fatalf("the old row is %q, the log was read %d times from its beginning", got, *again)
 	}
@@ -143,22 +140,34 @@ func TestG8FullDiskIsNoReasonToReadTheLogAgain(t *testing.T) {
 	}
 }
 
-// A checkpoint that is due while the disk is full does not keep the process from ending.
-func TestG8CheckpointDoesNotWaitForAFullDisk(t *testing.T) {
+// storeOnFullDisk is a store whose disk has become full since it was opened.
+func storeOnFullDisk(t *testing.T) (*Store, *smallDisk) {
+	t.Helper()
 	disk := &smallDisk{FS: vfs.NewMem()}
 	s, err := openOn(t.Context(), Options{Log: newLog(t), Source: 1}, disk, "rowstate")
 	if err != nil {
 		t.Fatal(err)
 	}
 	disk.full.Store(true)
+	return s, disk
+}
+
+// empty makes space, and waits until that is known.
+func (d *smallDisk) empty(r *room) {
+	d.full.Store(false)
+	for r.check() != nil {
+		<-time.After(roomPause / 10)
+	}
+}
+
+// A checkpoint that is due while the disk is full does not keep the process from ending.
+func TestG8CheckpointDoesNotWaitForAFullDisk(t *testing.T) {
+	s, disk := storeOnFullDisk(t)
 	s.taken = checkpointBytes
 	if err := within(t, "Durable", func() error { return s.Durable(0) }); err != nil {
 		t.Fatal(err)
 	}
-	disk.full.Store(false)
-	for s.room.check() != nil {
-		<-time.After(roomPause / 10)
-	}
+	disk.empty(s.room)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -167,12 +176,7 @@ func TestG8CheckpointDoesNotWaitForAFullDisk(t *testing.T) {
 // The log may have room on a disk that is full for all else, in a segment that it has already: what its source is told then waits for
 // nothing, and is in the store when there is space.
 func TestG8FullDiskUnderTheRowsOfASource(t *testing.T) {
-	disk := &smallDisk{FS: vfs.NewMem()}
-	s, err := openOn(t.Context(), Options{Log: newLog(t), Source: 1}, disk, "rowstate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk.full.Store(true)
+	s, disk := storeOnFullDisk(t)
 	if _, err := s.db.AsyncFlush(); err != nil {
 		t.Fatal(err)
 	}
@@ -189,10 +193,7 @@ func TestG8FullDiskUnderTheRowsOfASource(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	disk.full.Store(false)
-	for s.room.check() != nil {
-		<-time.After(roomPause / 10)
-	}
+	disk.empty(s.room)
 	if err := s.Durable(layers); err != nil {
 		t.Fatal(err)
 	}

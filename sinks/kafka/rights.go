@@ -154,27 +154,25 @@ func (d *doctor) lookAtTransactions(ctx context.Context) bool {
 	case err != nil:
 		d.failed(check, err)
 		return false
-	case len(refused) > 0:
-		var l lacking
-		l.note(id, refused...)
-		d.problem(check, d.allow("--transactional-id", []string{id}, []right{rightWrite, rightDescribe}), "the sink's principal lacks %s on %s", refused[0], id)
+	case refused != 0:
+		d.problem(check, d.allow("--transactional-id", []string{id}, []right{rightWrite, rightDescribe}), "the sink's principal lacks %s on %s", refused, id)
 		return false
 	}
 	d.ok(check, "the sink may be %s", id)
 	return true
 }
 
-// askAsNobody returns the right on the transactional id that is lacking, if any.
-func (d *doctor) askAsNobody(ctx context.Context, id string) (refused []right, err error) {
+// askAsNobody returns the right on the transactional id that is lacking, 0 when none is.
+func (d *doctor) askAsNobody(ctx context.Context, id string) (refused right, err error) {
 	err = retry(ctx, d.o.timings.retryMax, func() error {
-		refused = nil
+		refused = 0
 		answer, err := d.cluster.askAny(ctx, &findcoordinator.Request{Key: id, KeyType: 1}) // of transactions
 		if err != nil {
 			return err
 		}
 		found := answer.(*findcoordinator.Response)
 		if found.ErrorCode == codeTransactionalIDDenied {
-			refused = append(refused, rightDescribe)
+			refused = rightDescribe
 			return nil
 		}
 		if err := problem("find the coordinator of "+id, found.ErrorCode, found.ErrorMessage); err != nil {
@@ -189,7 +187,7 @@ func (d *doctor) askAsNobody(ctx context.Context, id string) (refused []right, e
 		case codeInvalidProducerMapping: // there is no such producer, which is what may be said to whom may ask
 			return nil
 		case codeTransactionalIDDenied:
-			refused = append(refused, rightWrite)
+			refused = rightWrite
 			return nil
 		default:
 			return problem("ask about "+id, code, "")
