@@ -45,9 +45,9 @@ type Copier struct {
 	Readers int
 	// Rows is how many rows a range has, about. A chunk has twice as many at the most.
 	Rows int
-	// Throttle is called before so many rows are read, and may wait.
+	// Throttle is called before so many rows are read, and may wait. The planner and every reader call it, at any time.
 	Throttle func(ctx context.Context, rows int) error
-	// Appended, when set, is told of every chunk's rows.
+	// Appended, when set, is told of every chunk's rows, in the order of the log, never twice at once.
 	Appended func(t *schema.Table, rows int)
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -282,14 +283,15 @@ func TestRangeWithMoreRowsThanPlannedIsCopiedInSeveralChunks(t *testing.T) {
 			fmt.Sprintf("INSERT INTO t WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT 500 * %d + i FROM n", dense, rare))
 		l := r.openLog()
 		c := l.copier(l.standing(), 1, rows)
-		copied, large, waited := 0, 0, 0
+		copied, large := 0, 0
+		var waited atomic.Int64
 		c.Appended = func(_ *schema.Table, n int) { copied, large = copied+n, max(large, n) }
-		c.Throttle = func(_ context.Context, n int) error { waited += n; return nil }
+		c.Throttle = func(_ context.Context, n int) error { waited.Add(int64(n)); return nil }
 		if err := c.Copy(t.Context(), r.version("t"), ""); err != nil {
 			t.Fatal(err)
 		}
-		if copied != rare+dense || large != 2*rows || waited < copied {
-			t.Errorf("%d rows copied, %d in the largest chunk, %d waited for", copied, large, waited)
+		if copied != rare+dense || large != 2*rows || waited.Load() < int64(copied) {
+			t.Errorf("%d rows copied, %d in the largest chunk, %d waited for", copied, large, waited.Load())
 		}
 	})
 }
