@@ -116,8 +116,7 @@ func (m *MySQL) tlsConfig() (*tls.Config, error) {
 
 // SQL is MySQL.SQL within the session. When ctx ends first the session is lost.
 func (s *MySQLSession) SQL(ctx context.Context, statements string) (string, error) {
-	release := context.AfterFunc(ctx, func() { s.conn.Close() })
-	defer release()
+	defer s.cutWhen(ctx)()
 	var out []string
 	var failed error
 	_, err := s.conn.ExecuteMultiple(statements, func(r *mysql.Result, err error) {
@@ -136,8 +135,7 @@ func (s *MySQLSession) SQL(ctx context.Context, statements string) (string, erro
 // Each runs a query and calls f with each row as the server wrote it, nil for
 // null, valid for that call.
 func (s *MySQLSession) Each(ctx context.Context, query string, f func(row [][]byte)) error {
-	release := context.AfterFunc(ctx, func() { s.conn.Close() })
-	defer release()
+	defer s.cutWhen(ctx)()
 	r, err := s.conn.Execute(query)
 	if err != nil {
 		return fmt.Errorf("run SQL: %w", errors.Join(err, context.Cause(ctx)))
@@ -154,6 +152,11 @@ func (s *MySQLSession) Each(ctx context.Context, query string, f func(row [][]by
 		f(row)
 	}
 	return nil
+}
+
+// cutWhen cuts the connection when ctx ends. The socket is closed, as the client's own Close is not for two goroutines.
+func (s *MySQLSession) cutWhen(ctx context.Context) (release func() bool) {
+	return context.AfterFunc(ctx, func() { _ = s.conn.Conn.Conn.Close() })
 }
 
 // ID is the server's number of the connection, for KILL.

@@ -113,6 +113,35 @@ func TestMySQLSessionHoldsATransaction(t *testing.T) {
 	})
 }
 
+func TestMySQLSessionIsLostWithItsContext(t *testing.T) {
+	each(t, func(t *testing.T, f Flavour) {
+		m := SharedMySQL(t, f)
+		for name, run := range map[string]func(ctx context.Context, s *MySQLSession) error{
+			"statements": func(ctx context.Context, s *MySQLSession) error {
+				_, err := s.SQL(ctx, "SELECT SLEEP(600)")
+				return err
+			},
+			"a query": func(ctx context.Context, s *MySQLSession) error {
+				return s.Each(ctx, "SELECT SLEEP(600)", func([][]byte) {})
+			},
+		} {
+			s, err := m.Open(t.Context(), m.Superuser(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), quiet)
+			if err := run(ctx, s); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := s.SQL(t.Context(), "SELECT 1"); err == nil {
+				t.Errorf("%s: the session went on", name)
+			}
+			cancel()
+			s.Close()
+		}
+	})
+}
+
 func TestMySQLSettingsAndPortAreThoseAsked(t *testing.T) {
 	each(t, func(t *testing.T, f Flavour) {
 		m, port := onFreePort(t, func(port int) (*MySQL, error) {
