@@ -72,6 +72,9 @@ func (k TableStateKind) Known() bool {
 	return k == TableCopied || k == TableEmpty || k == TableComplete
 }
 
+// Ended reports whether the table is not captured any more from such a state on.
+func (k TableStateKind) Ended() bool { return k == TableUntracked || k == TableDropped }
+
 // TableState records a table's state from a unit's commit on.
 type TableState struct {
 	Table  schema.TableID

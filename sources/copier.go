@@ -56,10 +56,11 @@ type Copier struct {
 const staleMost = 20
 
 // Copy copies one table, or the rest of it when the log holds a part. It returns ErrStale when the table's columns have changed
-// meanwhile, or it was dropped or rewritten: then it must be called with the new version, if there is one. The stream must be running.
+// meanwhile, or it was dropped, rewritten or left out: then it must be called with the new version, if there is one. The stream must be
+// running.
 func (c *Copier) Copy(ctx context.Context, t *schema.Table, detail string) error {
 	for {
-		tc, cursor, err := c.Writer.CopyTable(ctx, t, detail)
+		tc, cursor, err := c.Writer.copyCaptured(ctx, t, detail)
 		if err != nil {
 			return err
 		}

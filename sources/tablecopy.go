@@ -73,13 +73,30 @@ type keyedChange struct {
 // for the beginning. It may be called by any goroutine while the stream runs, and returns ErrStale when the log has a newer version
 // of the table.
 func (w *Writer) CopyTable(ctx context.Context, t *schema.Table, detail string) (c *TableCopy, cursor string, err error) {
-	if len(t.KeyColumns()) == 0 {
-		return nil, "", fmt.Errorf("copy table %s in chunks: it has no key", t.FullName())
-	}
 	if err := w.turn.takeWithin(ctx); err != nil {
 		return nil, "", err
 	}
 	defer w.turn.give()
+	return w.copyTable(ctx, t, detail)
+}
+
+// copyCaptured is CopyTable, but for a table that the log does not capture any more: what it was read for has passed, so it is stale.
+func (w *Writer) copyCaptured(ctx context.Context, t *schema.Table, detail string) (c *TableCopy, cursor string, err error) {
+	if err := w.turn.takeWithin(ctx); err != nil {
+		return nil, "", err
+	}
+	defer w.turn.give()
+	if at, ok := w.log.Catalog().TableAt(t.ID, newest); ok && at.State.State.Ended() {
+		return nil, "", ErrStale
+	}
+	return w.copyTable(ctx, t, detail)
+}
+
+// copyTable is CopyTable. The turn is the caller's.
+func (w *Writer) copyTable(ctx context.Context, t *schema.Table, detail string) (c *TableCopy, cursor string, err error) {
+	if len(t.KeyColumns()) == 0 {
+		return nil, "", fmt.Errorf("copy table %s in chunks: it has no key", t.FullName())
+	}
 	if w.log.Catalog().Version(t.Version) != t {
 		t = w.log.Catalog().Register(w.info.Epoch, t)
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -515,6 +516,7 @@ func TestG8ChunkDoesNotWaitForATransactionThatNeverEnds(t *testing.T) {
 			_, _, err := w.rereadTable(ctx, changelog.RereadRecord{})
 			return err
 		},
+		"a look at a table":   func() error { _, _, err := w.TableAt(ctx, 1); return err },
 		"the end of a reread": func() error { return w.endReread(ctx, changelog.RereadRecord{}, &NoRereadError{}) },
 	}
 	results := make(chan error, len(waits))
@@ -532,5 +534,40 @@ func TestG8ChunkDoesNotWaitForATransactionThatNeverEnds(t *testing.T) {
 		if err := <-results; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A table that is asked for within a transaction is seen with it, and not taken for one that is not there.
+func TestG2TableOfAnOpenTransactionIsWaitedFor(t *testing.T) {
+	log, err := disklog.Open("data", disklog.Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	w := NewWriter(WriterOptions{Log: log, Source: changelog.SourceInfo{Name: "test"}})
+	if err := w.Introduce(t.Context(), "test", nil); err != nil {
+		t.Fatal(err)
+	}
+	table := w.Register(copyTable("t"))
+	w.TableState(changelog.TableState{Table: table.ID, State: changelog.TableRewritten})
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if at, ok, err := w.TableAt(short, table.ID); err == nil {
+		t.Fatalf("the table was looked up within the transaction that makes it: %+v, found %t", at, ok)
+	}
+	if _, err := w.Commit(t.Context(), Commit{Position: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	at, ok, err := w.TableAt(t.Context(), table.ID)
+	if err != nil || !ok || at.State.State != changelog.TableRewritten {
+		t.Fatalf("%+v, found %t, %v", at, ok, err)
+	}
+	// What the log captures no longer by then is not copied.
+	w.TableState(changelog.TableState{Table: table.ID, State: changelog.TableUntracked})
+	if _, err := w.Commit(t.Context(), Commit{Position: "2"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.copyCaptured(t.Context(), table, ""); !errors.Is(err, ErrStale) {
+		t.Fatalf("a copy of a table that was left out: %v", err)
 	}
 }

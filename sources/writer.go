@@ -105,6 +105,17 @@ func (w *Writer) Progress() changelog.SourceProgress { return w.log.Catalog().Pr
 // Log is the log that the writer appends to, for reading its catalog.
 func (w *Writer) Log() changelog.Log { return w.log }
 
+// TableAt is the newest state of the table, once the open transaction, which may be what tells of it, has been appended; false when none
+// has told of it. It may be called by any goroutine.
+func (w *Writer) TableAt(ctx context.Context, id schema.TableID) (t changelog.TableAt, ok bool, err error) {
+	if err := w.turn.takeWithin(ctx); err != nil {
+		return t, false, err
+	}
+	defer w.turn.give()
+	t, ok = w.log.Catalog().TableAt(id, newest)
+	return t, ok, nil
+}
+
 // Introduce records the source, or its next epoch, with what identifies it, and makes it durable. Nothing may be open.
 func (w *Writer) Introduce(ctx context.Context, kind string, identity []changelog.Fact) error {
 	next := changelog.SourceInfo{

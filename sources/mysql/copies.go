@@ -95,8 +95,12 @@ func (s *Source) copyAll(ctx context.Context, w *sources.Writer, q *copyQueue, c
 const staleAgain = time.Second
 
 func (s *Source) copyOne(ctx context.Context, w *sources.Writer, q *copyQueue, c *sources.Copier, job copyJob) error {
-	t, ok := w.Log().Catalog().TableAt(job.table, newest)
-	if !ok || t.State.State == changelog.TableDropped {
+	// The transaction that asks for the copy may still be open, and the table not known before it.
+	t, ok, err := w.TableAt(ctx, job.table)
+	if err != nil {
+		return err
+	}
+	if !ok || !captured(t.State.State) {
 		return nil
 	}
 	s.report(func(p *sources.Progress) {
@@ -108,7 +112,7 @@ func (s *Source) copyOne(ctx context.Context, w *sources.Writer, q *copyQueue, c
 		p.Copy.Tables = p.Copy.TablesDone + q.len() + 1
 		p.Copy.Current = t.Table.FullName()
 	})
-	err := c.Copy(ctx, t.Table, "")
+	err = c.Copy(ctx, t.Table, "")
 	switch {
 	case err == nil:
 		s.report(func(p *sources.Progress) {

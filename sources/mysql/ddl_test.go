@@ -315,3 +315,45 @@ func TestColumnMadeAfterTheLastWasDroppedIsAnother(t *testing.T) {
 		}
 	})
 }
+
+// A table that was renamed away while it waited to be copied is not read any more, and one that comes back is.
+func TestTableRenamedAwayIsNotWaitedFor(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		r.o.Tables = []string{r.db + ".k_*"}
+		r.sql("CREATE TABLE k_a (id int PRIMARY KEY)", "INSERT INTO k_a VALUES (1)", "CREATE TABLE other (id int PRIMARY KEY)", "INSERT INTO other VALUES (5)")
+		r.Run()
+		for range 5 {
+			r.sql("RENAME TABLE other TO k_b", "RENAME TABLE k_b TO other", "INSERT INTO other SELECT max(id) + 1 FROM other")
+		}
+		r.sql("INSERT INTO k_a VALUES (2)")
+		r.Sync()
+		r.same("k_a")
+		if at, ok := r.Table("k_b"); ok && at.State.State != changelog.TableUntracked {
+			t.Errorf("table k_b: %+v", at.State)
+		}
+		r.sql("RENAME TABLE other TO k_b", "INSERT INTO k_b VALUES (99)")
+		r.Sync()
+		r.same("k_a", "k_b")
+	})
+}
+
+// A table without a key that comes under the patterns at a start is copied when an operator asks for it.
+func TestKeylessTableThatWasLeftOutIsCopiedOnRequest(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		r.o.Tables = []string{r.db + ".k_*"}
+		r.sql("CREATE TABLE k_a (id int PRIMARY KEY)", "CREATE TABLE late (v int)", "INSERT INTO late VALUES (5), (6)")
+		r.Run()
+		r.Halt()
+		r.o.Tables = append(r.o.Tables, r.db+".late")
+		r.Run()
+		at, ok := r.Table("late")
+		if !ok || at.State.State != changelog.TableUntracked {
+			t.Fatalf("table late: %+v", at.State)
+		}
+		r.Decide(changelog.Decision{Action: actionRecopy, Table: at.Table.ID})
+		r.Eventually("the copy", func() bool { at, _ := r.Table("late"); return at.Answerable() })
+		r.sql("INSERT INTO late VALUES (7)")
+		r.Sync()
+		r.same("late")
+	})
+}

@@ -68,7 +68,7 @@ func (g *tables) logged() []changelog.TableAt {
 
 // captured reports whether changes of a table in the state are kept.
 func captured(s changelog.TableStateKind) bool {
-	return s != 0 && s != changelog.TableUntracked && s != changelog.TableDropped
+	return s != 0 && !s.Ended()
 }
 
 func nameOf(t *schema.Table) tableName { return tableName{t.Schema, t.Name} }
@@ -541,8 +541,11 @@ func (g *tables) boundary(ctx context.Context, at *Position) (anew bool, err err
 		if !ok || d.Offset < t.StateSince || t.State.State == changelog.TableDropped {
 			continue
 		}
-		if name := nameOf(t.Table); g.known[name] == nil {
-			g.known[name], anew = &tracked{table: t.Table, number: t.Table.SourceTable, lastColumn: lastColumns(g.w.Log().Catalog())[t.Table.ID]}, true
+		if g.known[nameOf(t.Table)] == nil {
+			if err := g.takeUp(ctx, t.Table); err != nil {
+				return false, err
+			}
+			anew = true
 		}
 		g.wait(t.Table)
 	}
@@ -553,6 +556,15 @@ func (g *tables) boundary(ctx context.Context, at *Position) (anew bool, err err
 		}
 	}
 	return anew, g.copyWhole(ctx, at)
+}
+
+// takeUp captures a table again that has been left out. Until it has been copied the log cannot answer for it.
+func (g *tables) takeUp(ctx context.Context, t *schema.Table) error {
+	g.known[nameOf(t)] = &tracked{table: t, number: t.SourceTable, lastColumn: lastColumns(g.w.Log().Catalog())[t.ID]}
+	_, err := g.w.Control(ctx, func(u *changelog.UnitBuilder) {
+		u.AddTableState(changelog.TableState{Table: t.ID, State: changelog.TableRewritten, Detail: "an operator has asked for it to be captured"})
+	})
+	return err
 }
 
 // noteLate records tables that are wanted and that the log does not have: they are not captured until an operator says so.
