@@ -165,7 +165,7 @@ func makeMySQLTemplate(ctx context.Context, inst mysqlInstall, acc account, fixe
 	}
 	settings := inst.baseSettings()
 	maps.Copy(settings, fixed)
-	settings["datadir"] = t.data
+	settings["datadir"], settings["tmpdir"] = t.data, t.runDir() // as in settings
 	fill := makeMySQLData
 	if inst.flavour == FlavourMariaDB {
 		fill = makeMariaDBData

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // each runs a test for both flavours side by side: most of a server's start is
@@ -555,4 +557,28 @@ func TestUnknownVersionOfMySQLIsNoServer(t *testing.T) {
 			t.Errorf("start %s 3.23: %v", f, err)
 		}
 	})
+}
+
+// Packages that are tested side by side make their servers' data at the same time. MariaDB removes, as it starts, what another one has
+// in a folder for temporary files that both use.
+func TestDataIsMadeSideBySide(t *testing.T) {
+	inst, err := findMySQL(FlavourMariaDB, "")
+	RequireServer(t, err)
+	acc, err := serverAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group errgroup.Group
+	for range 8 {
+		group.Go(func() error {
+			made, err := makeMySQLTemplate(t.Context(), inst, acc, nil)
+			if err != nil {
+				return err
+			}
+			return made.watchdog.release()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
 }

@@ -92,7 +92,7 @@ func (a account) run(ctx context.Context, dir, program string, args ...string) e
 	cmd.SysProcAttr = a.sysProcAttr()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("run %s: %w: %s", filepath.Base(program), err, lastLines(string(out), 10))
+		return fmt.Errorf("run %s: %w: %s", filepath.Base(program), err, lastLines(string(out), 40))
 	}
 	return nil
 }
