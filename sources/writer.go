@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +34,8 @@ type Writer struct {
 	tx    *rowstate.Tx
 	// versions are those that the open transaction has added to its catalog section.
 	versions map[schema.VersionID]bool
+	// told are the states of tables that it has.
+	told []changelog.TableState
 	// carried is the version that was last seen to be in the log.
 	carried *schema.Table
 	// scratch is reused for completed rows.
@@ -162,6 +166,7 @@ func (w *Writer) carry(t *schema.Table) {
 func (w *Writer) TableState(s changelog.TableState) {
 	w.open()
 	w.unit.AddTableState(s)
+	w.told = append(w.told, s)
 	w.upset(s.Table)
 }
 
@@ -399,15 +404,29 @@ func (w *Writer) Abort() error {
 	return w.forget()
 }
 
-// Rollback forgets the open transaction, which the source has rolled back. Copies go on.
+// Rollback forgets the changes of the open transaction, which the source has rolled back. What it has told of tables stays for the next
+// Commit: it was read from the source's catalogue, to which rolling back does nothing. Copies go on.
 func (w *Writer) Rollback() error {
-	defer w.close()
 	if all := w.copies.Load(); all != nil {
 		for _, c := range all.byTable {
 			c.drop()
 		}
 	}
-	return w.forget()
+	versions, told := slices.Sorted(maps.Keys(w.versions)), w.told
+	if err := w.forget(); err != nil {
+		w.close()
+		return err
+	}
+	for _, id := range versions {
+		w.carry(w.log.Catalog().Version(id))
+	}
+	for _, s := range told {
+		w.TableState(s)
+	}
+	if w.unit.IsEmpty() {
+		w.close()
+	}
+	return nil
 }
 
 // forget drops what has been built.
@@ -429,6 +448,7 @@ func (w *Writer) reset() {
 	w.unit.Reset(changelog.UnitTx)
 	w.moved = 0
 	clear(w.versions)
+	w.told = nil
 	if cap(w.scratch) > changelog.SpillBytes {
 		w.scratch = nil // of one enormous row
 	}

@@ -357,3 +357,76 @@ func TestKeylessTableThatWasLeftOutIsCopiedOnRequest(t *testing.T) {
 		r.same("late")
 	})
 }
+
+// What happened while nobody watched is in the binlog: such a table is captured, and not also one that was left out. Of the name that a
+// table has been left out under there is never more than one in the log.
+func TestTablesMadeWhileNobodyWatched(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		r.o.Tables = []string{r.db + ".k_*"}
+		r.sql("CREATE TABLE k_a (id int PRIMARY KEY)", "CREATE TABLE k_b (id int PRIMARY KEY)", "INSERT INTO k_b VALUES (1)", "CREATE TABLE other (id int PRIMARY KEY)")
+		r.Run()
+		r.Halt()
+		r.sql("CREATE TABLE k_made (id int PRIMARY KEY)", "INSERT INTO k_made VALUES (1)", "RENAME TABLE k_b TO k_c", "RENAME TABLE other TO k_other",
+			"CREATE TABLE k_gone (id int PRIMARY KEY)", "DROP TABLE k_gone", "INSERT INTO k_a VALUES (1)", "CREATE TABLE late (id int PRIMARY KEY, v int)", "INSERT INTO late VALUES (5, 5)")
+		r.Run()
+		r.same("k_a", "k_made", "k_c", "k_other")
+		r.onlyOneOfEachName("k_made", "k_c", "k_other")
+		r.Halt()
+		r.o.Tables = append(r.o.Tables, r.db+".late*")
+		r.Run()
+		if got := r.Source.Progress().Untracked; len(got) != 1 {
+			t.Errorf("left out: %q", got)
+		}
+		r.onlyOneOfEachName("late")
+		// A table that has been left out, and another one in its place.
+		r.sql("DROP TABLE late", "CREATE TABLE late (id int PRIMARY KEY)", "INSERT INTO late VALUES (6)")
+		r.Sync()
+		r.same("late")
+		r.onlyOneOfEachName("late")
+		r.sql("RENAME TABLE k_a TO away", "RENAME TABLE away TO k_a", "INSERT INTO k_a VALUES (2)")
+		r.Sync()
+		r.same("k_a")
+		r.onlyOneOfEachName("k_a")
+	})
+}
+
+// onlyOneOfEachName expects one table of each name that has not been dropped, and that it is captured, or else the newest.
+func (r *rig) onlyOneOfEachName(names ...string) {
+	r.Helper()
+	for _, name := range names {
+		var found []changelog.TableAt
+		for _, t := range r.Log.Catalog().TablesAt(sourcetest.Newest) {
+			if t.Table.Name == name && t.State.State != changelog.TableDropped {
+				found = append(found, t)
+			}
+		}
+		if len(found) != 1 {
+			r.Errorf("the log has %d tables of the name %s: %+v", len(found), name, found)
+		}
+	}
+}
+
+// A table that was altered, or dropped, since it was left out is taken as it is.
+func TestTableThatWasLeftOutIsTakenAsItIs(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		r.o.Tables = []string{r.db + ".k_*"}
+		r.sql("CREATE TABLE k_a (id int PRIMARY KEY)", "CREATE TABLE late (id int PRIMARY KEY, v int)", "INSERT INTO late VALUES (5, 5)", "CREATE TABLE late2 (v int)")
+		r.Run()
+		r.Halt()
+		r.o.Tables = append(r.o.Tables, r.db+".late*")
+		r.Run()
+		late, _ := r.Table("late")
+		late2, _ := r.Table("late2")
+		r.sql("ALTER TABLE late DROP v, ADD w varchar(9) DEFAULT 'x'", "RENAME TABLE late2 TO away")
+		r.Sync()
+		r.Decide(changelog.Decision{Action: actionRecopy, Table: late.Table.ID})
+		r.Decide(changelog.Decision{Action: actionRecopy, Table: late2.Table.ID})
+		r.Eventually("the copy", func() bool { at, _ := r.Table("late"); return at.Answerable() })
+		r.sql("INSERT INTO late VALUES (6, 'y')")
+		r.Sync()
+		r.same("late")
+		if at, _ := r.Log.Catalog().TableAt(late2.Table.ID, sourcetest.Newest); at.State.State != changelog.TableDropped {
+			t.Errorf("table late2: %+v", at.State)
+		}
+	})
+}

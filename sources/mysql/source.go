@@ -36,8 +36,8 @@ type Source struct {
 	patterns *sources.PatternSet
 	log      *slog.Logger
 	// copying says that tables are being copied in chunks, or that it is not known yet whether they must be; whole that tables
-	// without a key wait to be copied.
-	copying, whole atomic.Bool
+	// without a key wait to be copied; late that it is still to be told which tables are not captured.
+	copying, whole, late atomic.Bool
 
 	// undone are the parts of transactions that were undone, as streams before have found.
 	undone map[groupName][]span
@@ -318,11 +318,14 @@ func (s *Source) follow(ctx context.Context, c *session, w *sources.Writer, srv 
 			g.wait(t.Table)
 		}
 	}
-	found, err := s.captureable(c)
-	if err != nil {
+	if g.late, err = s.captureable(c); err != nil {
 		return err
 	}
-	if err := g.noteLate(ctx, found); err != nil {
+	if g.lateAt, err = s.current(c, srv); err != nil {
+		return err
+	}
+	s.late.Store(true)
+	if err := g.noteLate(ctx, at); err != nil {
 		return err
 	}
 	f, err := s.startFeed(ctx, srv, at)
@@ -420,7 +423,7 @@ func (s *Source) Current(ctx context.Context) (func(changelog.Position) bool, er
 	}
 	return func(p changelog.Position) bool {
 		at, err := ParsePosition(p)
-		return err == nil && !s.copying.Load() && !s.whole.Load() && !end.place().after(at.place())
+		return err == nil && !s.copying.Load() && !s.whole.Load() && !s.late.Load() && !end.place().after(at.place())
 	}, nil
 }
 

@@ -28,6 +28,10 @@ type tables struct {
 	last  uint32
 	queue *copyQueue
 	whole wholeCopies
+	// late are the tables of the catalogue as the stream began, and lateAt is the server's end a moment later: when the stream has come
+	// there, it has made those of them that it can make.
+	late   []tableInfo
+	lateAt *Position
 	// seen are decisions that have been carried out.
 	seen map[changelog.Offset]bool
 }
@@ -298,6 +302,7 @@ func (g *tables) create(ctx context.Context, name tableName, replace bool) (bool
 	if !g.s.wants(name) {
 		return false, nil
 	}
+	g.dropUntracked(name, "replaced")
 	info, ok, err := g.made(name)
 	if err != nil {
 		return false, err
@@ -323,6 +328,7 @@ func (g *tables) create(ctx context.Context, name tableName, replace bool) (bool
 func (g *tables) drop(name tableName, how string) bool {
 	tr := g.known[name]
 	if tr == nil {
+		g.dropUntracked(name, how)
 		return false
 	}
 	delete(g.known, name)
@@ -336,6 +342,11 @@ func (g *tables) dropDatabase(schema string) (did bool) {
 	for name := range g.known {
 		if name.schema == schema {
 			did = g.drop(name, "dropped with its database") || did
+		}
+	}
+	for _, t := range g.logged() {
+		if t.Table.Schema == schema {
+			g.dropUntracked(nameOf(t.Table), "dropped with its database")
 		}
 	}
 	return did
@@ -356,7 +367,8 @@ func (g *tables) rename(ctx context.Context, from, to tableName) (bool, error) {
 		if !g.s.wants(to) {
 			return false, nil
 		}
-		return true, g.late(ctx, to, "renamed from a table that is not captured")
+		g.dropUntracked(from, "renamed to "+schema.QuotedName(to.schema, to.name))
+		return true, g.begin(ctx, to, "renamed from a table that is not captured")
 	}
 	delete(g.known, from)
 	if !g.s.wants(to) {
@@ -390,24 +402,6 @@ func (g *tables) made(name tableName) (tableInfo, bool, error) {
 		return tableInfo{}, false, err
 	}
 	return g.c.table(name.schema, name.name) // which says better what may be wrong with it
-}
-
-// late begins to capture a table that has rows already.
-func (g *tables) late(ctx context.Context, name tableName, why string) error {
-	info, ok, err := g.made(name)
-	if err != nil || !ok || info.obstacle() != "" {
-		return err
-	}
-	g.last++
-	tr := &tracked{number: g.last, columns: info.columns}
-	next, err := g.version(&info, tr, nil)
-	if err != nil {
-		return err
-	}
-	tr.table = g.w.Register(next)
-	g.known[name] = tr
-	g.rewritten(tr, why)
-	return nil
 }
 
 func (g *tables) alter(ctx context.Context, name tableName, s *binlog.Statement, change *binlog.TableChange) (bool, error) {
@@ -541,13 +535,14 @@ func (g *tables) boundary(ctx context.Context, at *Position) (anew bool, err err
 		if !ok || d.Offset < t.StateSince || t.State.State == changelog.TableDropped {
 			continue
 		}
-		if g.known[nameOf(t.Table)] == nil {
-			if err := g.takeUp(ctx, t.Table); err != nil {
-				return false, err
-			}
-			anew = true
+		if g.known[nameOf(t.Table)] != nil {
+			g.wait(t.Table)
+			continue
 		}
-		g.wait(t.Table)
+		if err := g.takeUp(ctx, t.Table); err != nil {
+			return false, err
+		}
+		anew = true
 	}
 	for _, r := range g.w.Rereads() {
 		if !g.seen[r.Asked.Offset] {
@@ -555,63 +550,10 @@ func (g *tables) boundary(ctx context.Context, at *Position) (anew bool, err err
 			g.queue.add(copyJob{table: r.Asked.Table, reread: r.Asked.Offset})
 		}
 	}
+	if err := g.noteLate(ctx, at); err != nil {
+		return anew, err
+	}
 	return anew, g.copyWhole(ctx, at)
-}
-
-// takeUp captures a table again that has been left out. Until it has been copied the log cannot answer for it.
-func (g *tables) takeUp(ctx context.Context, t *schema.Table) error {
-	g.known[nameOf(t)] = &tracked{table: t, number: t.SourceTable, lastColumn: lastColumns(g.w.Log().Catalog())[t.ID]}
-	_, err := g.w.Control(ctx, func(u *changelog.UnitBuilder) {
-		u.AddTableState(changelog.TableState{Table: t.ID, State: changelog.TableRewritten, Detail: "an operator has asked for it to be captured"})
-	})
-	return err
-}
-
-// noteLate records tables that are wanted and that the log does not have: they are not captured until an operator says so.
-func (g *tables) noteLate(ctx context.Context, found []tableInfo) error {
-	const why = "it was made while nobody watched, or comes under the patterns only now"
-	catalog := g.w.Log().Catalog()
-	var untracked []string
-	for i := range found {
-		info := &found[i]
-		name := tableName{info.schema, info.name}
-		if g.known[name] != nil {
-			continue
-		}
-		untracked = append(untracked, schema.QuotedName(info.schema, info.name)+": "+why)
-		if known, ok := g.lookUp(name); ok && known.State.State == changelog.TableUntracked {
-			continue
-		}
-		g.last++
-		made, err := info.version(g.s.o.Name, g.last, nil, 0)
-		if err != nil {
-			return err
-		}
-		made = catalog.Register(g.w.Source().Epoch, made)
-		remedy := "run 'cdc snapshot " + schema.QuotedName(info.schema, info.name) + "' to copy it"
-		g.s.log.Warn("table is not captured", "table", made.FullName(), "reason", why, "remedy", remedy)
-		_, err = g.w.Control(ctx, func(u *changelog.UnitBuilder) {
-			if !catalog.Logged(made.Version) {
-				u.AddTable(made)
-			}
-			u.AddTableState(changelog.TableState{Table: made.ID, State: changelog.TableUntracked, Detail: why + "; " + remedy})
-		})
-		if err != nil {
-			return err
-		}
-	}
-	g.s.report(func(p *sources.Progress) { p.Untracked = append(p.Untracked, untracked...) })
-	return nil
-}
-
-// lookUp finds a table that the log has by its name, dropped ones left out.
-func (g *tables) lookUp(name tableName) (changelog.TableAt, bool) {
-	for _, t := range g.logged() {
-		if nameOf(t.Table) == name && t.State.State != changelog.TableDropped {
-			return t, true
-		}
-	}
-	return changelog.TableAt{}, false
 }
 
 // Actions of decisions that begin a new epoch, or copy one table again.
