@@ -42,7 +42,7 @@ func (g *tables) noteLate(ctx context.Context, at *Position) error {
 	return nil
 }
 
-const whyLate = "it was made while nobody watched, or comes under the patterns only now"
+const whyLate = "it comes under the patterns only now, or its making is not in the binlog"
 
 // recordLate records one such table.
 func (g *tables) recordLate(ctx context.Context, info *tableInfo) error {
