@@ -485,6 +485,9 @@ func TestG5EmptyTransactionLeavesAChunkAlone(t *testing.T) {
 	if n, err := w.Commit(t.Context(), Commit{Position: numbered(1), XID: 1, Time: 1}); n != 0 || err != nil || w.unit.IsEmpty() {
 		t.Fatalf("commit gave offset %d, %v, the chunk is empty: %t", n, err, w.unit.IsEmpty())
 	}
+	if err := w.Rollback(); err != nil || w.unit.IsEmpty() {
+		t.Fatalf("rollback: %v, the chunk is empty: %t", err, w.unit.IsEmpty())
+	}
 }
 
 // A stream that fails within a transaction keeps the turn until everybody beside it has ended: whoever waits for the turn must not

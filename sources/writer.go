@@ -407,6 +407,9 @@ func (w *Writer) Abort() error {
 // Rollback forgets the changes of the open transaction, which the source has rolled back. What it has told of tables stays for the next
 // Commit: it was read from the source's catalogue, to which rolling back does nothing. Copies go on.
 func (w *Writer) Rollback() error {
+	if !w.holding {
+		return nil // nothing has been added; what is being built is a chunk's
+	}
 	if all := w.copies.Load(); all != nil {
 		for _, c := range all.byTable {
 			c.drop()
