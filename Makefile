@@ -26,7 +26,7 @@ E2E_TIMEOUT := 80m
 UNIT_TIMEOUT := 20m
 RACE_TIMEOUT := 30m
 
-# What the race detector looks at. `make test` has these tests run under it alone, and the rest without it.
+# What the race detector looks at. With cgo, `make test` runs these tests under it alone, and the rest without it.
 RACED := ./changelog/... ./sources/... ./sinks ./sinks/kafka ./sinks/envelope
 
 STEP := scripts/step.sh

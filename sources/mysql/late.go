@@ -14,47 +14,55 @@ func (g *tables) noteLate(ctx context.Context, at *Position) error {
 	if g.lateAt == nil || g.lateAt.place().after(at.place()) {
 		return nil
 	}
-	found := g.late
+	unknown := map[tableName]bool{}
+	for i := range g.late {
+		if name := (tableName{g.late[i].schema, g.late[i].name}); g.known[name] == nil {
+			unknown[name] = true
+		}
+	}
 	g.late, g.lateAt = nil, nil
-	var untracked []string
-	for i := range found {
-		info := &found[i]
-		name := tableName{info.schema, info.name}
-		if g.known[name] != nil {
-			continue
-		}
-		// The statement that dropped it, or gave it another name, may have been passed meanwhile.
-		if _, ok, err := g.c.table(info.schema, info.name); err != nil {
-			return err
-		} else if !ok {
-			continue
-		}
-		untracked = append(untracked, schema.QuotedName(info.schema, info.name)+": "+whyLate)
-		if known, ok := g.lookUp(name); ok && known.State.State == changelog.TableUntracked {
-			continue
-		}
-		if err := g.recordLate(ctx, info); err != nil {
+	if len(unknown) > 0 {
+		if err := g.recordLate(ctx, unknown); err != nil {
 			return err
 		}
 	}
-	g.s.report(func(p *sources.Progress) { p.Untracked = append(p.Untracked, untracked...) })
 	g.s.late.Store(false)
 	return nil
 }
 
-const whyLate = "it comes under the patterns only now, or its making is not in the binlog"
-
-// recordLate records one such table.
-func (g *tables) recordLate(ctx context.Context, info *tableInfo) error {
-	g.last++
-	made, err := info.version(g.s.o.Name, g.last, nil, 0)
+// recordLate records those of the tables that are still there: a statement that dropped one, or gave it another name, may have been
+// passed meanwhile.
+func (g *tables) recordLate(ctx context.Context, unknown map[tableName]bool) error {
+	const why = "it comes under the patterns only now, or its making is not in the binlog"
+	found, err := g.c.tables(func(name tableName) bool { return unknown[name] })
 	if err != nil {
 		return err
 	}
-	made = g.w.Log().Catalog().Register(g.w.Source().Epoch, made)
-	remedy := "run 'cdc snapshot " + schema.QuotedName(info.schema, info.name) + "' to copy it"
-	g.s.log.Warn("table is not captured", "table", made.FullName(), "reason", whyLate, "remedy", remedy)
-	return g.record(ctx, made, changelog.TableUntracked, whyLate+"; "+remedy)
+	var untracked []string
+	for i := range found {
+		info := &found[i]
+		if info.obstacle() != "" {
+			continue // since a moment ago
+		}
+		name := schema.QuotedName(info.schema, info.name)
+		untracked = append(untracked, name+": "+why)
+		if known, ok := g.lookUp(tableName{info.schema, info.name}); ok && known.State.State == changelog.TableUntracked {
+			continue
+		}
+		g.last++
+		made, err := info.version(g.s.o.Name, g.last, nil, 0)
+		if err != nil {
+			return err
+		}
+		made = g.w.Log().Catalog().Register(g.w.Source().Epoch, made)
+		remedy := "run 'cdc snapshot " + name + "' to copy it"
+		g.s.log.Warn("table is not captured", "table", made.FullName(), "reason", why, "remedy", remedy)
+		if err := g.record(ctx, made, changelog.TableUntracked, why+"; "+remedy); err != nil {
+			return err
+		}
+	}
+	g.s.report(func(p *sources.Progress) { p.Untracked = append(p.Untracked, untracked...) })
+	return nil
 }
 
 // record appends a state of a table that no transaction carries.
