@@ -63,7 +63,16 @@ func (id ID) seed() uint32 {
 	copy(b[:], id.Log[:])
 	b[16] = byte(id.Kind)
 	binary.LittleEndian.PutUint64(b[17:], id.Number)
-	return crc32.Checksum(b[:], castagnoli)
+	return addShort(0, b[:])
+}
+
+// addShort adds to a checksum a few bytes that stay on the stack: crc32.Update would move them to the heap, for each frame read or written.
+func addShort(sum uint32, b []byte) uint32 {
+	sum = ^sum
+	for _, c := range b {
+		sum = castagnoli[byte(sum)^c] ^ sum>>8
+	}
+	return ^sum
 }
 
 // Padded is n rounded up to the alignment of frames.

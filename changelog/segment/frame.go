@@ -145,7 +145,7 @@ func (id ID) frameCRC(frame []byte, pos int64) uint32 {
 	var place [12]byte
 	binary.LittleEndian.PutUint64(place[:], uint64(pos))
 	copy(place[8:], frame[:4])
-	return crc32.Update(crc32.Update(id.seed(), castagnoli, place[:]), castagnoli, frame[8:])
+	return crc32.Update(addShort(id.seed(), place[:]), castagnoli, frame[8:])
 }
 
 // Seal fixes the place of a frame, which is all that AppendFrame appended: its checksum depends on it, and on what is durable at that time.
