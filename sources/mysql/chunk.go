@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cdc/changelog"
 	"cdc/schema"
 	"cdc/sources"
 	"cdc/sources/mysql/binlog"
@@ -17,6 +18,8 @@ import (
 // chunkReader implements sources.ChunkReader.
 type chunkReader struct {
 	*viewer
+	// logged reads a position of the log.
+	logged func(changelog.Position) (*Position, error)
 	// reached reports whether the stream has handled everything before a place of the binlog.
 	reached func(file string, offset uint64) bool
 	// rested reports whether the stream had handled these transactions when the server of MariaDB had last nothing to send.
@@ -48,7 +51,7 @@ func (s *Source) openReader(ctx context.Context, reached func(file string, offse
 	if err != nil {
 		return nil, err
 	}
-	return &chunkReader{viewer: v, reached: reached}, nil
+	return &chunkReader{viewer: v, logged: s.logged, reached: reached}, nil
 }
 
 // Close implements sources.ChunkReader.
@@ -211,7 +214,7 @@ func (r *chunkReader) fillAtView(ctx context.Context, ch *sources.Chunk, bounds 
 	if err != nil {
 		return sources.Place{}, err
 	}
-	from, err := ParsePosition(ch.From)
+	from, err := r.logged(ch.From)
 	if err != nil {
 		return sources.Place{}, err
 	}

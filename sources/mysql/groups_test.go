@@ -47,6 +47,7 @@ func TestXATransactionsCountWhenTheyAreCommitted(t *testing.T) {
 		r.Sync()
 		r.wantRows("c t  2")
 		r.Restart()
+		r.Sync() // with nothing to read but what is prepared
 		r.again()
 		decide("XA COMMIT", "one")
 		r.Sync()

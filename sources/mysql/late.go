@@ -11,7 +11,7 @@ import (
 // noteLate records, once the stream has come past the look at the catalogue, tables that are wanted and that neither the log nor the
 // stream has: they are not captured until an operator says so.
 func (g *tables) noteLate(ctx context.Context, at *Position) error {
-	if g.lateAt == nil || g.lateAt.place().after(at.place()) {
+	if g.lateAt == nil || !at.passed(g.lateAt) {
 		return nil
 	}
 	unknown := map[tableName]bool{}

@@ -252,6 +252,23 @@ func (p place) after(o place) bool {
 	return p.file > o.file
 }
 
+// forgetPlace makes the place unknown where transactions have names: it may be that of a server whose place this one has taken.
+func (p *Position) forgetPlace() {
+	if p.Flavour != FlavourFile {
+		p.File, p.Offset = "", 0
+	}
+}
+
+// passed reports whether all that lies before a server's end has been handled. The names of what was handled tell it, or the place on
+// that server, if it is known: names are left out of a position while an XA transaction is prepared.
+func (p *Position) passed(end *Position) bool {
+	switch {
+	case p.Flavour == FlavourMySQL && end.GTIDs.IsSubset(p.GTIDs), p.Flavour == FlavourMariaDB && end.Maria.IsSubset(p.Maria):
+		return true
+	}
+	return !end.place().after(p.place())
+}
+
 // clone is a copy that shares nothing.
 func (p *Position) clone() *Position {
 	c := *p

@@ -38,6 +38,8 @@ type Source struct {
 	// copying says that tables are being copied in chunks, or that it is not known yet whether they must be; whole that tables
 	// without a key wait to be copied; late that it is still to be told which tables are not captured.
 	copying, whole, late atomic.Bool
+	// resumed is the log's position as the stream began, whose place may be that of another server; nil when this stream has come to it.
+	resumed atomic.Pointer[changelog.Position]
 
 	// undone are the parts of transactions that were undone, as streams before have found.
 	undone map[groupName][]span
@@ -208,10 +210,7 @@ func (s *Source) begin(ctx context.Context, c *session, w *sources.Writer, srv s
 	if err := s.adoptLast(ctx, c, srv, at); err != nil {
 		return err
 	}
-	if at.Flavour != FlavourFile {
-		// The GTIDs may lack transactions before that place, which the stream will bring: until it has, the place is not known.
-		at.File, at.Offset = "", 0
-	}
+	at.forgetPlace() // the GTIDs may lack transactions before it, which the stream will bring
 	now, err := c.now()
 	if err != nil {
 		return err
@@ -310,6 +309,9 @@ func (s *Source) follow(ctx context.Context, c *session, w *sources.Writer, srv 
 	if err := s.checkPosition(ctx, c, w, srv, at); err != nil {
 		return err
 	}
+	resumed := w.Progress().Position
+	s.resumed.Store(&resumed)
+	at.forgetPlace()
 	g := &tables{s: s, c: c, w: w, queue: newCopyQueue(&s.copying)}
 	g.load()
 	defer g.closeWhole()
@@ -334,7 +336,7 @@ func (s *Source) follow(ctx context.Context, c *session, w *sources.Writer, srv 
 	}
 	defer f.close()
 	st := &stream{
-		feed: f, out: w, guide: g, remedy: s.resolveRemedy(), at: *at, sourceTime: &atomic.Int64{}, checksum: binlog.ChecksumDetect,
+		feed: f, out: resumedLog{w, s}, guide: g, remedy: s.resolveRemedy(), at: *at, sourceTime: &atomic.Int64{}, checksum: binlog.ChecksumDetect,
 		relations: map[uint64]*relation{}, byName: map[tableName]*relation{}, undone: s.undone,
 	}
 	st.ticks.due(time.Now()) // the first tick is a second away: at its start the stream has told nothing new
@@ -422,9 +424,33 @@ func (s *Source) Current(ctx context.Context) (func(changelog.Position) bool, er
 		return nil, err
 	}
 	return func(p changelog.Position) bool {
-		at, err := ParsePosition(p)
-		return err == nil && !s.copying.Load() && !s.whole.Load() && !s.late.Load() && !end.place().after(at.place())
+		at, err := s.logged(p)
+		return err == nil && !s.copying.Load() && !s.whole.Load() && !s.late.Load() && at.passed(end)
 	}, nil
+}
+
+// logged reads a position of the log. It has no place when that may be another server's.
+func (s *Source) logged(p changelog.Position) (*Position, error) {
+	at, err := ParsePosition(p)
+	if resumed := s.resumed.Load(); err == nil && resumed != nil && *resumed == p {
+		at.forgetPlace()
+	}
+	return at, err
+}
+
+// resumedLog is where the stream of a source goes on writing.
+type resumedLog struct {
+	*sources.Writer
+	s *Source
+}
+
+// Tick implements output. A tick at the position of the start tells that its place is one of the server that is read.
+func (l resumedLog) Tick(ctx context.Context, p changelog.Position, t changelog.Micros) (changelog.Offset, error) {
+	n, err := l.Writer.Tick(ctx, p, t)
+	if resumed := l.s.resumed.Load(); err == nil && resumed != nil && *resumed == p {
+		l.s.resumed.Store(nil)
+	}
+	return n, err
 }
 
 // stopAt gives a stop without a position that of the stream.
