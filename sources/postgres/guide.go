@@ -213,7 +213,7 @@ func (g *logGuide) idle(ctx context.Context, at LSN, now changelog.Micros) (anew
 			g.putBack(f) // what it is about may still be on its way
 			return false, nil
 		}
-		return true, g.apply(ctx, f)
+		return g.apply(ctx, f)
 	default:
 		return false, nil
 	}
@@ -254,49 +254,75 @@ func (g *logGuide) decisions() {
 	}
 }
 
-// apply records what the watcher found.
-func (g *logGuide) apply(ctx context.Context, f finding) error {
+// apply records what the watcher found that the log does not say yet. It reports whether there was anything: to resolve a table anew
+// costs several questions to the server, while the stream waits.
+func (g *logGuide) apply(ctx context.Context, f finding) (news bool, err error) {
 	if f.begun < g.copiedAt || g.again != nil {
-		return nil
+		return false, nil
 	}
-	for _, l := range f.left {
-		if known, ok := tableByOID(g.w, l.oid); ok && followed(known) {
+	left, err := g.applyLeft(ctx, f.left)
+	if err != nil {
+		return false, err
+	}
+	dropped, err := g.applyDropped(ctx, f.exists)
+	if err != nil {
+		return false, err
+	}
+	shapes, err := g.applyShapes(ctx, f.shapes)
+	return left || dropped || shapes, err
+}
+
+// applyLeft records tables that are there and not captured, or no longer.
+func (g *logGuide) applyLeft(ctx context.Context, left []leftOut) (news bool, err error) {
+	for _, l := range left {
+		known, ok := tableByOID(g.w, l.oid)
+		switch {
+		case ok && followed(known):
 			if l.reason == reasonLate {
 				l.reason = "was taken out of the publication"
 			}
-			if err := g.state(ctx, known, changelog.TableUntracked, l.reason+"; "+l.remedy); err != nil {
-				return err
-			}
+			err = g.state(ctx, known, changelog.TableUntracked, l.reason+"; "+l.remedy)
+		case ok && known.State.State == changelog.TableUntracked:
 			continue
+		default:
+			err = g.s.noteUntracked(ctx, g.c, g.w, l)
 		}
-		if err := g.s.noteUntracked(ctx, g.c, g.w, l); err != nil {
-			return err
+		if err != nil {
+			return true, err
 		}
+		news = true
 	}
+	return news, nil
+}
+
+// applyDropped records tables that were dropped.
+func (g *logGuide) applyDropped(ctx context.Context, existing map[uint32]bool) (news bool, err error) {
 	for _, known := range g.tables() {
 		state := known.State.State
-		exists, asked := f.exists[known.Table.SourceTable]
+		exists, asked := existing[known.Table.SourceTable]
 		if state == changelog.TableDropped || exists || !asked || state == 0 {
 			continue
 		}
 		if err := g.state(ctx, known, changelog.TableDropped, "the table was dropped at the source"); err != nil {
-			return err
+			return true, err
 		}
+		news = true
 	}
-	return g.applyShapes(ctx, f)
+	return news, nil
 }
 
 // applyShapes has tables copied again whose rows have changed without being sent, and keeps the other shapes in the log.
-func (g *logGuide) applyShapes(ctx context.Context, f finding) error {
+func (g *logGuide) applyShapes(ctx context.Context, shapes map[uint32]shape) (news bool, err error) {
 	for _, known := range g.tables() {
 		oid := known.Table.SourceTable
-		now, seen := f.shapes[oid]
+		now, seen := shapes[oid]
 		if !seen || !followed(known) || maps.Equal(g.shapes[oid], now) {
 			continue
 		}
+		news = true
 		if lost := g.shapes[oid].lost(now); lost != "" {
 			if err := g.state(ctx, known, changelog.TableRewritten, lost); err != nil {
-				return err
+				return true, err
 			}
 			g.chunks.add(wish{oid: oid})
 			continue
@@ -306,10 +332,10 @@ func (g *logGuide) applyShapes(ctx context.Context, f finding) error {
 			u.AddTableState(changelog.TableState{Table: known.Table.ID, State: changelog.TableShape, Detail: now.String()})
 		})
 		if err != nil {
-			return fmt.Errorf("record shape of table %s: %w", known.Table.FullName(), err)
+			return true, fmt.Errorf("record shape of table %s: %w", known.Table.FullName(), err)
 		}
 	}
-	return nil
+	return news, nil
 }
 
 func (g *logGuide) state(ctx context.Context, t changelog.TableAt, state changelog.TableStateKind, detail string) error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cdc/changelog"
 	"cdc/e2e/testservers"
@@ -356,6 +357,34 @@ func TestIdleTableBesideABusyOneHoldsNoWAL(t *testing.T) {
 	if len(r.changes()) != 0 {
 		t.Fatalf("the log has changes: %v", r.changes()[:1])
 	}
+}
+
+// A look at the catalogue that finds nothing new costs the changes after it no questions to the server.
+func TestLookThatFindsNothingNewAsksNothingAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, `CREATE TABLE t (id int PRIMARY KEY)`)
+	r.o.WatchEvery = 3 * time.Second
+	r.run()
+	r.sql(`INSERT INTO t VALUES (1)`)
+	r.sync()
+	asked := func() string { // when the session that reads the catalogue was used last
+		return r.sql(`SELECT query_start FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'
+			AND pid <> pg_backend_pid() ORDER BY backend_start LIMIT 1`)
+	}
+	next := func() changelog.Offset { return r.log.Bounds().Next }
+	for _, id := range []string{"2", "3", "4"} { // a look may come in between
+		before := asked()
+		r.eventually("a look at the catalogue", func() bool { return asked() != before })
+		from := next()
+		r.eventually("two ticks, with which it is handled", func() bool { return next() >= from+2 })
+		quiet := asked()
+		r.sql(`INSERT INTO t VALUES (` + id + `)`)
+		r.sync()
+		if asked() == quiet {
+			return
+		}
+	}
+	t.Error("the first change after each look had the server asked again what the table is")
 }
 
 func TestIdleRestartIsNoGap(t *testing.T) {
